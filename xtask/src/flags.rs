@@ -1,0 +1,90 @@
+//! What the command line may say.
+
+use std::ffi::OsString;
+
+xflags::xflags! {
+    /// Project tasks. Those that need a Redis start one of their own, and install the server if they must.
+    cmd xtask {
+        /// Every test and doc test of the workspace.
+        cmd test {
+            /// Only tests whose name contains this.
+            optional filter: String
+        }
+        /// Runs an example on a Redis of its own; without a name, lists them.
+        cmd example {
+            /// The example.
+            optional name: String
+            /// What the example itself gets.
+            repeated args: OsString
+            /// Every example, once.
+            optional --all
+        }
+        /// Runs the storefront on a Redis of its own; it gets all arguments: --processes N, --trace FILE, ...
+        cmd demo {
+            /// What the storefront itself gets.
+            repeated args: OsString
+        }
+        /// A Redis for the shell: `export REDIS_URL=$(cargo xtask redis up)`.
+        cmd redis {
+            /// Starts a server that stays until `redis down`, and prints its URL.
+            cmd up {
+                /// standalone, the default.
+                optional topology: String
+                /// Stays here; Ctrl-C ends it.
+                optional --foreground
+            }
+            /// Ends the server of `redis up`.
+            cmd down {}
+        }
+        /// Format, clippy with every feature alone, documentation.
+        cmd lint {}
+        /// Checks every script: header against body, then on a real server.
+        cmd lua {}
+        /// Checks who depends on whom.
+        cmd graph {}
+        /// Benchmarks on a server of their own.
+        cmd bench {
+            /// What the benchmark itself gets.
+            repeated args: OsString
+        }
+        /// Everything: lint, lua, graph, test, examples.
+        cmd ci {}
+    }
+}
+
+/// Marks where the arguments for somebody else begin, so that nobody has to type `--`.
+pub(crate) fn pass_through(mut args: Vec<OsString>) -> Vec<OsString> {
+    let ours = match args.first().and_then(|task| task.to_str()) {
+        Some("demo" | "bench") => 1,
+        Some("example") if args.get(1).is_some_and(|name| !name.to_string_lossy().starts_with('-')) => 2,
+        _ => return args,
+    };
+    let next = args.get(ours).and_then(|arg| arg.to_str());
+    if !matches!(next, None | Some("--" | "-h" | "--help")) {
+        args.insert(ours, "--".into());
+    }
+    args
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Xtask, XtaskCmd, pass_through};
+
+    fn parse(line: &str) -> XtaskCmd {
+        let args = line.split(' ').map(Into::into).collect();
+        Xtask::from_vec(pass_through(args)).expect(line).subcommand
+    }
+
+    #[test]
+    fn what_belongs_to_the_example_reaches_it() {
+        for line in ["example storefront --all --requests 5", "example storefront -- --all --requests 5"] {
+            let XtaskCmd::Example(example) = parse(line) else { panic!("{line}") };
+            assert_eq!((example.name.as_deref(), example.all), (Some("storefront"), false));
+            assert_eq!(example.args, ["--all", "--requests", "5"]);
+        }
+        let XtaskCmd::Example(example) = parse("example --all") else { panic!("--all") };
+        assert!(example.all);
+        let XtaskCmd::Demo(demo) = parse("demo --processes 2") else { panic!("demo") };
+        assert_eq!(demo.args, ["--processes", "2"]);
+    }
+}

@@ -1,0 +1,162 @@
+//! The servers of the fixture: they start, they obey, and they leave nothing.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use xtask::binary;
+use xtask::fixture::Server;
+use xtask::resp::{Connection, Reply};
+
+fn pong(port: u16, timeout: Duration) -> bool {
+    let ping = || Connection::open(port, timeout)?.call(&["PING"]);
+    ping().is_ok_and(|reply| reply == Reply::Status("PONG".into()))
+}
+
+/// Waits until nothing answers on the port and the directory is gone.
+fn vanishes(port: u16, dir: &Path) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while dir.exists() || pong(port, Duration::from_secs(1)) {
+        ensure!(Instant::now() < deadline, "port {port} or {} is still there", dir.display());
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+#[test]
+fn a_server_answers_as_soon_as_it_is_started() -> Result<()> {
+    let before = Instant::now();
+    let server = Server::start()?;
+    println!("ready in {:?}", before.elapsed());
+    assert_eq!(server.call(&["SET", "key", "value"])?, Reply::Status("OK".into()));
+    assert_eq!(server.call(&["GET", "key"])?.text(), Some("value"));
+    assert_eq!(server.url(), format!("redis://127.0.0.1:{}", server.port()));
+    assert!(server.log_tail().contains("accept connections"));
+    Ok(())
+}
+
+#[test]
+fn arguments_reach_the_server() -> Result<()> {
+    let server = Server::with_args(&["--requirepass", "secret"])?;
+    let mut connection = Connection::open(server.port(), Duration::from_secs(1))?;
+    assert!(matches!(connection.call(&["PING"])?, Reply::Error(error) if error.starts_with("NOAUTH")));
+    assert_eq!(connection.call(&["AUTH", "secret"])?, Reply::Status("OK".into()));
+    Ok(())
+}
+
+#[test]
+fn an_argument_the_server_refuses_is_an_error_with_the_log() {
+    let error = Server::with_args(&["--no-such-option", "1"]).map(|server| server.port()).expect_err("refused");
+    assert!(error.to_string().contains("no-such-option"), "{error:#}");
+}
+
+#[test]
+fn a_killed_server_restarts_on_the_same_port() -> Result<()> {
+    let server = Server::start()?;
+    let port = server.port();
+    server.kill()?;
+    assert!(Connection::open(port, Duration::from_secs(1)).is_err());
+    server.kill()?;
+    server.restart()?;
+    assert_eq!(server.port(), port);
+    assert!(pong(port, Duration::from_secs(1)));
+    server.restart()?;
+    assert!(pong(port, Duration::from_secs(1)));
+    Ok(())
+}
+
+#[test]
+fn a_server_that_ends_by_itself_restarts_too() -> Result<()> {
+    let server = Server::start()?;
+    // No reply: the server closes the connection.
+    assert!(server.call(&["SHUTDOWN", "NOSAVE"]).is_err());
+    server.restart()?;
+    assert!(pong(server.port(), Duration::from_secs(1)));
+    Ok(())
+}
+
+#[test]
+fn a_paused_server_keeps_its_connections_and_answers_later() -> Result<()> {
+    let server = Server::start()?;
+    server.pause()?;
+    assert!(!pong(server.port(), Duration::from_millis(100)));
+    server.resume()?;
+    assert!(pong(server.port(), Duration::from_secs(1)));
+    server.pause()?;
+    server.kill()?;
+    assert!(server.pause().is_err());
+    Ok(())
+}
+
+#[test]
+fn dropping_leaves_neither_process_nor_directory() -> Result<()> {
+    let server = Server::start()?;
+    let (port, dir) = (server.port(), server.dir().to_path_buf());
+    assert!(dir.is_dir());
+    drop(server);
+    assert!(!dir.exists());
+    assert!(Connection::open(port, Duration::from_secs(1)).is_err());
+    Ok(())
+}
+
+#[test]
+fn servers_started_together_do_not_meet() -> Result<()> {
+    let threads: Vec<_> = (0..8).map(|_| std::thread::spawn(Server::start)).collect();
+    let servers = threads.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Result<Vec<_>>>()?;
+    for (at, server) in servers.iter().enumerate() {
+        server.call(&["SET", "who", &at.to_string()])?;
+    }
+    for (at, server) in servers.iter().enumerate() {
+        assert_eq!(server.call(&["GET", "who"])?.text(), Some(at.to_string().as_str()));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_killed_holder_leaves_neither_server_nor_directory() -> Result<()> {
+    let target = std::env::temp_dir().join(format!("xtask-holder-{}", std::process::id()));
+    let server = binary::find()?.path;
+    let mut holder = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["redis", "up", "--foreground"])
+        .envs([("CARGO_TARGET_DIR", target.as_os_str()), (binary::VARIABLE, server.as_os_str())])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut url = String::new();
+    BufReader::new(holder.stdout.take().expect("piped")).read_line(&mut url)?;
+    let port = url.trim().rsplit(':').next().expect("a URL").parse()?;
+    let dir = target.join("xtask/redis-up");
+    assert!(dir.is_dir() && pong(port, Duration::from_secs(1)));
+    // SIGKILL: the holder gets no chance to clean up.
+    holder.kill()?;
+    holder.wait()?;
+    vanishes(port, &dir)?;
+    Ok(std::fs::remove_dir_all(target)?)
+}
+
+#[test]
+fn up_and_down_leave_nothing() -> Result<()> {
+    let target = std::env::temp_dir().join(format!("xtask-updown-{}", std::process::id()));
+    let server = binary::find()?.path;
+    let redis = |words: &[&str]| -> Result<String> {
+        let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .arg("redis")
+            .args(words)
+            .envs([("CARGO_TARGET_DIR", target.as_os_str()), (binary::VARIABLE, server.as_os_str())])
+            .output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    let url = redis(&["up"])?;
+    assert_eq!(redis(&["up", "standalone"])?, url, "the second call finds the first server");
+    let port = url.trim().rsplit(':').next().expect("a URL").parse()?;
+    assert!(pong(port, Duration::from_secs(1)));
+    redis(&["down"])?;
+    assert!(!target.join("xtask/redis-up").exists());
+    assert!(Connection::open(port, Duration::from_secs(1)).is_err());
+    redis(&["down"])?;
+    let error = redis(&["up", "ring"]).expect_err("no such topology");
+    assert!(error.to_string().contains("unknown topology ring"), "{error:#}");
+    Ok(std::fs::remove_dir_all(target)?)
+}
