@@ -1,0 +1,100 @@
+use crate::{Error, ErrorKind, Result};
+use bytes::Bytes;
+use std::{any::Any, collections::HashMap, fmt};
+
+/// What a key holds: bytes, or a twin's own struct.
+pub(super) enum Value {
+    Bytes(Bytes),
+    Twin(Box<dyn Any + Send>),
+}
+
+pub(super) struct Entry {
+    pub(super) value: Value,
+    expires_at: Option<i64>,
+}
+
+/// Keys, values and expiry; all times in milliseconds since 1970.
+#[derive(Default)]
+pub(super) struct Entries {
+    map: HashMap<String, Entry>,
+    writes_since_sweep: usize,
+}
+
+impl Entries {
+    pub(super) fn get(&mut self, key: &str, now: i64) -> Option<&mut Entry> {
+        // Redis keeps a key through the millisecond it expires in.
+        if self.map.get(key)?.expires_at.is_some_and(|at| now > at) {
+            self.map.remove(key);
+        }
+        self.map.get_mut(key)
+    }
+
+    pub(super) fn contains(&mut self, key: &str, now: i64) -> bool {
+        self.get(key, now).is_some()
+    }
+
+    pub(super) fn bytes(&mut self, key: &str, now: i64) -> Result<Option<Bytes>> {
+        match self.get(key, now).map(|entry| &entry.value) {
+            None => Ok(None),
+            Some(Value::Bytes(bytes)) => Ok(Some(bytes.clone())),
+            Some(Value::Twin(_)) => Err(Error::new(ErrorKind::WrongType, "get")),
+        }
+    }
+
+    pub(super) fn expires_at(&mut self, key: &str, now: i64) -> Option<Option<i64>> {
+        self.get(key, now).map(|entry| entry.expires_at)
+    }
+
+    pub(super) fn set_expires_at(&mut self, key: &str, expires_at: Option<i64>, now: i64) -> bool {
+        self.get(key, now).map(|entry| entry.expires_at = expires_at).is_some()
+    }
+
+    pub(super) fn insert(&mut self, key: &str, value: Value, expires_at: Option<i64>, now: i64) {
+        self.writes_since_sweep += 1;
+        if self.writes_since_sweep > self.map.len().max(64) {
+            self.sweep(now);
+        }
+        let entry = Entry { value, expires_at };
+        match self.map.get_mut(key) {
+            Some(old) => *old = entry,
+            None => drop(self.map.insert(key.to_owned(), entry)),
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: &str, now: i64) -> bool {
+        self.contains(key, now) && self.map.remove(key).is_some()
+    }
+
+    pub(super) fn incr_by(&mut self, key: &str, delta: i64, now: i64) -> Result<i64> {
+        let old = match self.bytes(key, now)? {
+            Some(bytes) => parse_integer(&bytes)
+                .ok_or_else(|| Error::new(ErrorKind::WrongType, "incr_by").with_detail("value is not an integer"))?,
+            None => 0,
+        };
+        let sum = old.checked_add(delta).ok_or_else(|| Error::invalid_input("incr_by", "increment would overflow"))?;
+        let expires_at = self.expires_at(key, now).flatten();
+        self.insert(key, Value::Bytes(sum.to_string().into()), expires_at, now);
+        Ok(sum)
+    }
+
+    pub(super) fn sweep(&mut self, now: i64) {
+        self.writes_since_sweep = 0;
+        self.map.retain(|_, entry| entry.expires_at.is_none_or(|at| now <= at));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.map.len()
+    }
+}
+
+/// An integer exactly as Redis takes it: no sign but `-`, no leading zero, no space.
+pub(super) fn parse_integer(bytes: &[u8]) -> Option<i64> {
+    let parsed: i64 = std::str::from_utf8(bytes).ok()?.parse().ok()?;
+    (parsed.to_string().as_bytes() == bytes).then_some(parsed)
+}
+
+impl fmt::Debug for Entries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entries").field("len", &self.map.len()).finish_non_exhaustive()
+    }
+}

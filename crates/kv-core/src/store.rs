@@ -1,0 +1,136 @@
+use crate::{Codec, Condition, Error, ErrorKind, PubSub, Result, ScriptStore, SetOptions};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::{fmt, sync::Arc, time::Duration};
+
+/// How long a key has to live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ttl {
+    /// There is no such key.
+    Missing,
+    /// The key has no TTL.
+    Unlimited,
+    /// The key goes after this time.
+    Remaining(Duration),
+}
+
+/// The store: strings of bytes under string keys, each with a TTL if wanted.
+///
+/// Every method is one round trip on a server and safe to drop at any await: a dropped call may or may not have
+/// happened. Keys must not be empty, TTLs not zero: both are [`ErrorKind::InvalidInput`], before anything is sent.
+/// What a store can do beyond strings it hands out through accessors, so that one `Arc<dyn KvStore>` is enough for
+/// every pattern. A layer forwards every method and every accessor, or changes them on purpose.
+#[async_trait]
+pub trait KvStore: fmt::Debug + Send + Sync {
+    /// Reads a value; `None` when the key is absent.
+    async fn get(&self, key: &str) -> Result<Option<Bytes>>;
+
+    /// Writes a value; `false` when the [condition](SetOptions::condition) does not hold and nothing is written.
+    async fn set(&self, key: &str, value: &[u8], options: SetOptions) -> Result<bool>;
+
+    /// Deletes keys of any type, and says how many there were. No keys is no round trip.
+    async fn delete(&self, keys: &[&str]) -> Result<u64>;
+
+    /// Whether the key is present.
+    async fn exists(&self, key: &str) -> Result<bool>;
+
+    /// How long the key has to live.
+    async fn ttl(&self, key: &str) -> Result<Ttl>;
+
+    /// Sets the TTL of a key that exists; `false` when it is absent.
+    async fn expire(&self, key: &str, ttl: Duration) -> Result<bool>;
+
+    /// Adds to a decimal integer and returns the sum; an absent key counts as 0, its TTL stays as it is.
+    ///
+    /// A value that is no integer is [`ErrorKind::WrongType`], a sum beyond 64 bits [`ErrorKind::InvalidInput`]; both
+    /// leave the value alone. Not idempotent.
+    async fn incr_by(&self, key: &str, delta: i64) -> Result<i64>;
+
+    /// Reads many values, in the order of the keys; a key of another type reads as `None`. No keys is no round trip.
+    async fn mget(&self, keys: &[&str]) -> Result<Vec<Option<Bytes>>>;
+
+    /// Writes many values at once, all or none, each with the TTL. No entries is no round trip.
+    async fn mset(&self, entries: &[(&str, &[u8])], ttl: Option<Duration>) -> Result<()>;
+
+    /// Atomic scripts, where the store has them.
+    fn scripts(&self) -> Option<&dyn ScriptStore>;
+
+    /// Publish and subscribe, where the store has it.
+    fn pubsub(&self) -> Option<&dyn PubSub>;
+}
+
+/// Comfortable forms of [`KvStore`], for every store.
+#[async_trait]
+pub trait KvStoreExt: KvStore {
+    /// Writes a value only if the key is absent: Redis' `SET NX PX`. Says whether it did.
+    async fn set_nx_px(&self, key: &str, value: &[u8], ttl: Duration) -> Result<bool> {
+        self.set(key, value, SetOptions::default().ttl(ttl).condition(Condition::IfAbsent)).await
+    }
+
+    /// Writes a value with a TTL.
+    #[doc(alias = "setex")]
+    async fn set_px(&self, key: &str, value: &[u8], ttl: Duration) -> Result<()> {
+        self.set(key, value, SetOptions::default().ttl(ttl)).await.map(drop)
+    }
+
+    /// Reads a typed value through a codec.
+    async fn get_as<T: Send>(&self, key: &str, codec: &dyn Codec<T>) -> Result<Option<T>> {
+        self.get(key).await?.map(|bytes| codec.decode(&bytes)).transpose()
+    }
+
+    /// Writes a typed value through a codec.
+    async fn set_as<T: Sync>(&self, key: &str, value: &T, codec: &dyn Codec<T>, options: SetOptions) -> Result<bool> {
+        self.set(key, &codec.encode(value)?, options).await
+    }
+
+    /// The store's scripts, or [`ErrorKind::Unsupported`].
+    fn require_scripts(&self, operation: &'static str) -> Result<&dyn ScriptStore> {
+        self.scripts()
+            .ok_or_else(|| Error::new(ErrorKind::Unsupported, operation).with_detail("the store runs no scripts"))
+    }
+
+    /// The store's publish and subscribe, or [`ErrorKind::Unsupported`].
+    fn require_pubsub(&self, operation: &'static str) -> Result<&dyn PubSub> {
+        self.pubsub()
+            .ok_or_else(|| Error::new(ErrorKind::Unsupported, operation).with_detail("the store has no pub/sub"))
+    }
+}
+
+impl<S: KvStore + ?Sized> KvStoreExt for S {}
+
+#[async_trait]
+impl<S: KvStore + ?Sized> KvStore for Arc<S> {
+    async fn get(&self, key: &str) -> Result<Option<Bytes>> {
+        (**self).get(key).await
+    }
+    async fn set(&self, key: &str, value: &[u8], options: SetOptions) -> Result<bool> {
+        (**self).set(key, value, options).await
+    }
+    async fn delete(&self, keys: &[&str]) -> Result<u64> {
+        (**self).delete(keys).await
+    }
+    async fn exists(&self, key: &str) -> Result<bool> {
+        (**self).exists(key).await
+    }
+    async fn ttl(&self, key: &str) -> Result<Ttl> {
+        (**self).ttl(key).await
+    }
+    async fn expire(&self, key: &str, ttl: Duration) -> Result<bool> {
+        (**self).expire(key, ttl).await
+    }
+    async fn incr_by(&self, key: &str, delta: i64) -> Result<i64> {
+        (**self).incr_by(key, delta).await
+    }
+    async fn mget(&self, keys: &[&str]) -> Result<Vec<Option<Bytes>>> {
+        (**self).mget(keys).await
+    }
+    async fn mset(&self, entries: &[(&str, &[u8])], ttl: Option<Duration>) -> Result<()> {
+        (**self).mset(entries, ttl).await
+    }
+    fn scripts(&self) -> Option<&dyn ScriptStore> {
+        (**self).scripts()
+    }
+    fn pubsub(&self) -> Option<&dyn PubSub> {
+        (**self).pubsub()
+    }
+}
