@@ -1,0 +1,55 @@
+use kv_core::{Error, ErrorKind, Executed};
+use redis::RedisError;
+
+/// A redis-rs error in the terms of kv-core, by the server's error code where there is one.
+pub(crate) fn classify(operation: &'static str, error: RedisError) -> Error {
+    let Some(code) = error.code() else { return classify_local(operation, error) };
+    let detail = error.detail().unwrap_or_default();
+    let not_executed = |kind| Error::new(kind, operation).with_executed(Executed::No).with_detail(code.to_owned());
+    match code {
+        "LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "READONLY" | "NOREPLICAS" => {
+            not_executed(ErrorKind::Unavailable)
+        }
+        "NOAUTH" | "WRONGPASS" | "NOPERM" => not_executed(ErrorKind::Auth),
+        "OOM" => not_executed(ErrorKind::OutOfMemory),
+        "WRONGTYPE" => not_executed(ErrorKind::WrongType),
+        "MOVED" | "ASK" => not_executed(ErrorKind::InvalidConfig).with_detail("the server is a cluster node"),
+        // Our own scripts' word for a key that holds something else than they wrote.
+        "CORRUPT" => not_executed(ErrorKind::Corrupt).with_detail(detail.to_owned()),
+        "CROSSSLOT" => Error::invalid_input(operation, "keys of one operation must share a hash slot"),
+        "ERR" if detail.starts_with("max number of clients") => not_executed(ErrorKind::Unavailable),
+        "ERR" if detail.starts_with("value is not an integer") => {
+            not_executed(ErrorKind::WrongType).with_detail("value is not an integer")
+        }
+        "ERR" if detail.starts_with("increment or decrement would overflow") => {
+            Error::invalid_input(operation, "increment would overflow")
+        }
+        _ => Error::new(ErrorKind::Rejected, operation).with_detail(format!("{code} {}", without_arguments(detail))),
+    }
+}
+
+/// Redis quotes the arguments of a command it does not know.
+fn without_arguments(detail: &str) -> &str {
+    detail.split(", with args beginning with").next().unwrap_or_default()
+}
+
+/// An error that no server sent.
+fn classify_local(operation: &'static str, error: RedisError) -> Error {
+    let of = |kind| Error::new(kind, operation);
+    match error.kind() {
+        redis::ErrorKind::AuthenticationFailed => of(ErrorKind::Auth),
+        redis::ErrorKind::InvalidClientConfig | redis::ErrorKind::RESP3NotSupported => {
+            of(ErrorKind::InvalidConfig).with_source(error)
+        }
+        redis::ErrorKind::Parse | redis::ErrorKind::UnexpectedReturnType => of(ErrorKind::UnexpectedReply),
+        _ if error.is_timeout() => of(ErrorKind::Timeout).with_source(error),
+        _ if error.is_connection_refusal() => of(ErrorKind::Unavailable).with_executed(Executed::No).with_source(error),
+        _ if error.is_io_error() || error.is_connection_dropped() => of(ErrorKind::Unavailable).with_source(error),
+        redis::ErrorKind::Client => of(ErrorKind::InvalidInput).with_source(error),
+        _ => of(ErrorKind::Rejected).with_source(error),
+    }
+}
+
+pub(crate) fn timed_out(operation: &'static str) -> Error {
+    Error::new(ErrorKind::Timeout, operation).with_detail("deadline passed")
+}

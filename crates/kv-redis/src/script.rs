@@ -1,0 +1,57 @@
+use crate::{RedisStore, error::classify};
+use async_trait::async_trait;
+use kv_core::{Arg, Error, ErrorKind, Reply, Result, Script, ScriptStore};
+use redis::{Cmd, ServerErrorKind, Value, aio::ConnectionLike, cmd};
+
+#[async_trait]
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> ScriptStore for RedisStore<C> {
+    async fn run(&self, script: &Script, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
+        let operation = script.name();
+        self.options().limits.check_call(operation, keys, args)?;
+        let mut connection = self.connection();
+        let reply = self
+            .within(operation, async {
+                match command("EVALSHA", script.sha1(), keys, args).query_async(&mut connection).await {
+                    // NOSCRIPT means that nothing was executed; EVAL with the body needs no second round trip to load it.
+                    Err(error) if error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript) => {
+                        command("EVAL", script.lua(), keys, args).query_async(&mut connection).await
+                    }
+                    reply => reply,
+                }
+            })
+            .await?;
+        to_reply(operation, reply)
+    }
+
+    async fn eval(&self, lua: &str, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
+        self.options().limits.check_call("eval", keys, args)?;
+        to_reply("eval", self.query("eval", &command("EVAL", lua, keys, args)).await?)
+    }
+}
+
+fn command(name: &str, script: &str, keys: &[&str], args: &[Arg<'_>]) -> Cmd {
+    let mut command = cmd(name);
+    command.arg(script).arg(keys.len()).arg(keys);
+    for arg in args {
+        match arg {
+            Arg::Bytes(bytes) => command.arg(*bytes),
+            Arg::Int(int) => command.arg(*int),
+        };
+    }
+    command
+}
+
+fn to_reply(operation: &'static str, value: Value) -> Result<Reply> {
+    Ok(match value {
+        Value::Nil => Reply::Nil,
+        Value::Int(int) => Reply::Int(int),
+        Value::BulkString(bytes) => Reply::Bytes(bytes.into()),
+        Value::SimpleString(text) => Reply::Bytes(text.into()),
+        Value::Okay => Reply::Bytes("OK".into()),
+        Value::Array(items) => {
+            Reply::Array(items.into_iter().map(|item| to_reply(operation, item)).collect::<Result<_>>()?)
+        }
+        Value::ServerError(error) => return Err(classify(operation, error.into())),
+        _ => return Err(Error::new(ErrorKind::UnexpectedReply, operation)),
+    })
+}
