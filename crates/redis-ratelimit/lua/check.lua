@@ -1,0 +1,41 @@
+-- Admit a request if the bucket has room for its cost, by GCRA in whole ticks.
+--
+-- KEYS[1]  the bucket: when it will be empty, in microseconds, then ":" and the ticks beyond that if there are any
+-- ARGV[1]  capacity of the bucket, ticks
+-- ARGV[2]  cost of the request, ticks; 0 looks and takes nothing
+-- ARGV[3]  ticks per microsecond
+-- ARGV[4]  how long a full bucket takes to empty, milliseconds
+-- ARGV[5]  now, microseconds; empty = the server's clock
+--
+-- Returns  the room left in the bucket after the request, ticks; negative if denied: what is lacking
+local capacity, cost, rate = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local now = tonumber(ARGV[5])
+if not now then
+  local time = redis.call("TIME")
+  now = time[1] * 1000000 + time[2]
+end
+local level, clamped = 0, false
+local stored = redis.call("GET", KEYS[1])
+if stored then
+  local at, rest = string.match(stored, "^(%d+):?(%d*)$")
+  if not at then
+    return redis.error_reply("CORRUPT key holds no bucket")
+  end
+  level = math.max((at - now) * rate + (tonumber(rest) or 0), 0)
+  -- The clock went back, or the limit was lowered: no more than full, and written back, so that it empties from now.
+  clamped = level > capacity
+  level = math.min(level, capacity)
+end
+local room = capacity - level - cost
+if room >= 0 and cost > 0 then
+  level = level + cost
+elseif cost == 0 or not clamped then
+  return room
+end
+local value = string.format("%d", now + math.floor(level / rate))
+local rest = level % rate
+if rest > 0 then
+  value = value .. string.format(":%d", rest)
+end
+redis.call("SET", KEYS[1], value, "PX", ARGV[4])
+return room

@@ -1,0 +1,100 @@
+use crate::{Decision, Quota};
+use kv_core::{Error, Result};
+use std::time::Duration;
+
+/// Numbers up to here are exact in Lua, with one addition to spare.
+const MAX_TICKS: u128 = 1 << 52;
+
+/// A quota in ticks: the generic cell rate algorithm in whole numbers.
+///
+/// A bucket fills by `per_unit` ticks for each unit taken and drains by `per_micro` ticks a microsecond. The two are the period
+/// over the limit in lowest terms, so nothing is ever rounded, 7 per 60 s included. See
+/// <https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm>.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gcra {
+    per_unit: i64,
+    pub(crate) per_micro: i64,
+    pub(crate) capacity: i64,
+    burst: u64,
+}
+
+impl Gcra {
+    pub(crate) fn new(quota: Quota) -> Result<Self> {
+        let invalid = |detail| Err(Error::invalid_config("ratelimit", detail));
+        let (limit, burst) = (u128::from(quota.limit), u128::from(quota.burst));
+        let period = quota.period.as_nanos().div_ceil(1000);
+        if limit == 0 {
+            return invalid("quota must not be zero");
+        }
+        if burst == 0 {
+            return invalid("burst must not be zero");
+        }
+        if period == 0 {
+            return invalid("period must not be zero");
+        }
+        let divisor = gcd(period, limit);
+        let (mut per_unit, mut per_micro) = (period / divisor, limit / divisor);
+        if burst > MAX_TICKS {
+            return invalid("burst is larger than 2^52");
+        }
+        if per_unit.saturating_mul(burst) > MAX_TICKS {
+            // Coarser ticks, and a unit rounded up: never more than the quota, and less by a part in 2^52 / burst.
+            per_micro = (MAX_TICKS / burst - 1).saturating_mul(limit) / period;
+            per_unit = (period.saturating_mul(per_micro)).div_ceil(limit);
+        }
+        if per_micro == 0 || per_unit == 0 {
+            return invalid("burst takes longer than 140 years to refill");
+        }
+        if per_micro > MAX_TICKS {
+            return invalid("quota is more than 2^52 per microsecond");
+        }
+        let (per_unit, per_micro) = (per_unit as i64, per_micro as i64);
+        Ok(Self { per_unit, per_micro, capacity: per_unit * quota.burst as i64, burst: quota.burst })
+    }
+
+    /// The ticks of so many units; more than the burst counts as one more, which is denied as well.
+    pub(crate) fn cost(&self, units: u64) -> i64 {
+        self.per_unit * units.min(self.burst + 1) as i64
+    }
+
+    /// How long a full bucket takes to drain, in milliseconds, and a second more.
+    pub(crate) fn ttl_millis(&self) -> i64 {
+        self.capacity / self.per_micro / 1000 + 1001
+    }
+
+    /// The decision behind the room that a request for so many units left.
+    pub(crate) fn decide(&self, units: u64, room: i64) -> Decision {
+        if room >= 0 {
+            return Decision::Allowed {
+                remaining: (room / self.per_unit) as u64,
+                reset_after: self.drain(self.capacity - room),
+            };
+        }
+        self.denied(units, room + self.cost(units))
+    }
+
+    /// What a request for so many units would get from a bucket with this room, which stays as it is.
+    pub(crate) fn preview(&self, units: u64, room: i64) -> Decision {
+        if room < self.cost(units) {
+            return self.denied(units, room);
+        }
+        Decision::Allowed { remaining: (room / self.per_unit) as u64, reset_after: self.drain(self.capacity - room) }
+    }
+
+    fn denied(&self, units: u64, room: i64) -> Decision {
+        Decision::Denied {
+            remaining: (room / self.per_unit) as u64,
+            retry_after: (units <= self.burst).then(|| self.drain(self.cost(units) - room)),
+            reset_after: self.drain(self.capacity - room),
+        }
+    }
+
+    /// How long so many ticks take to drain, in whole microseconds rounded up.
+    fn drain(&self, ticks: i64) -> Duration {
+        Duration::from_micros((ticks as u64).div_ceil(self.per_micro as u64))
+    }
+}
+
+fn gcd(a: u128, b: u128) -> u128 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
