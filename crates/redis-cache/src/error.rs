@@ -1,0 +1,30 @@
+use kv_core::Error;
+use std::{error::Error as StdError, sync::Arc};
+
+/// Why a value could not be had. Clones share what is behind them: every waiter of a load gets the same error.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CacheError {
+    /// The loader failed; nothing is cached.
+    #[error("loader failed")]
+    Load(#[source] Arc<dyn StdError + Send + Sync>),
+    /// The loader took longer than [`load_timeout`](crate::CacheOptions::load_timeout) and was dropped.
+    #[error("loader took too long")]
+    LoadTimeout,
+    /// The loader panicked, or its runtime shut down.
+    #[error("loader did not finish")]
+    LoadAborted,
+    /// The store failed for good, or a value has no encoding. A store that is only away does not fail a load.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+impl CacheError {
+    /// Whether the same call may well succeed later.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Load(_) | Self::LoadTimeout | Self::LoadAborted => true,
+            Self::Store(error) => error.is_temporary(),
+        }
+    }
+}
