@@ -1,0 +1,116 @@
+use kv_core::{Arg, Clock, KvStore, KvStoreExt, MemoryStore, Reply, Result, Script, TwinContext};
+use kv_redis::{RedisStore, redis::Client};
+use redis_compress::{CompressOptions, Compressed};
+use std::{fmt, sync::Arc, time::Duration};
+use xtask::fixture::Server;
+
+/// A store under test, and what it takes to move its time.
+pub(crate) struct Backend {
+    pub(crate) store: Arc<dyn KvStore>,
+    /// A real server's, where there is one.
+    pub(crate) server: Option<Server>,
+    clock: Option<Clock>,
+}
+
+impl Backend {
+    pub(crate) fn memory() -> Self {
+        let memory = MemoryStore::new();
+        let clock = Some(memory.clock().clone());
+        Self { store: Arc::new(memory), server: None, clock }
+    }
+
+    pub(crate) async fn redis(query: &str) -> Self {
+        let server = Server::start().expect("a server starts");
+        let store = RedisStore::connect(&format!("{}{query}", server.url())).await.expect("it answers");
+        Self { store: Arc::new(store), server: Some(server), clock: None }
+    }
+
+    /// A service's own connection.
+    pub(crate) async fn borrowed() -> Self {
+        let server = Server::start().expect("a server starts");
+        let client = Client::open(server.url()).expect("a url");
+        let connection = client.get_multiplexed_async_connection().await.expect("it answers");
+        let store = RedisStore::from_connection(connection).with_subscriber(client);
+        Self { store: Arc::new(store), server: Some(server), clock: None }
+    }
+
+    /// The same backend beneath a layer that compresses everything it can.
+    pub(crate) fn compressed(self) -> Self {
+        let options = CompressOptions::default().threshold(0).min_saving_percent(0);
+        let store = Arc::new(Compressed::new(self.store, options).expect("valid options"));
+        Self { store, ..self }
+    }
+
+    pub(crate) fn is_memory(&self) -> bool {
+        self.server.is_none()
+    }
+
+    /// Lets time pass: at once where the clock can be moved.
+    pub(crate) async fn pass(&self, time: Duration) {
+        match &self.clock {
+            Some(clock) => clock.advance(time),
+            None => tokio::time::sleep(time).await,
+        }
+    }
+
+    /// Puts something that is no string under a key.
+    pub(crate) async fn put_other_type(&self, key: &str) {
+        self.run(&OTHER_TYPE, &[key], &[]).await.expect("scripts run");
+    }
+
+    pub(crate) async fn run(&self, script: &Script, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
+        self.store.require_scripts("test")?.run(script, keys, args).await
+    }
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.store.fmt(f)
+    }
+}
+
+static OTHER_TYPE: Script = Script::new("test/other-type", "redis.call('HSET', KEYS[1], 'a', 'b')", other_type);
+
+fn other_type(store: &mut TwinContext<'_>, keys: &[&str], _: &[Arg<'_>]) -> Result<Reply> {
+    store.set_state(keys[0], ("a", "b"), None);
+    Ok(Reply::Nil)
+}
+
+/// Waits for a condition, with a deadline.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let polling = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), polling).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+/// Bounds what must not hang.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), future).await.unwrap_or_else(|_| panic!("hangs: {what}"))
+}
+
+/// Makes each behaviour a test on each backend.
+macro_rules! on_every_backend {
+    ($($behaviour:ident),* $(,)?) => {
+        $crate::backend::on_every_backend!(@on memory, $crate::backend::Backend::memory(), $($behaviour),*);
+        $crate::backend::on_every_backend!(@on resp2, $crate::backend::Backend::redis("").await, $($behaviour),*);
+        $crate::backend::on_every_backend!(@on resp3, $crate::backend::Backend::redis("?protocol=resp3").await, $($behaviour),*);
+        $crate::backend::on_every_backend!(@on borrowed, $crate::backend::Backend::borrowed().await, $($behaviour),*);
+    };
+    (@layers $($behaviour:ident),* $(,)?) => {
+        $crate::backend::on_every_backend!(@on compressed_memory, $crate::backend::Backend::memory().compressed(), $($behaviour),*);
+        $crate::backend::on_every_backend!(@on compressed_redis, $crate::backend::Backend::redis("").await.compressed(), $($behaviour),*);
+    };
+    (@on $name:ident, $backend:expr, $($behaviour:ident),*) => {
+        mod $name {
+            $(#[tokio::test]
+            async fn $behaviour() {
+                let backend = $backend;
+                $crate::backend::soon(stringify!($behaviour), super::$behaviour(&backend)).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_every_backend;

@@ -1,0 +1,163 @@
+use crate::backend::Backend;
+use async_trait::async_trait;
+use bytes::Bytes;
+use kv_core::{Error, ErrorKind, KvStore, MemoryStore, PubSub, Result, ScriptStore, SetOptions, Ttl};
+use kv_redis::{RedisOptions, RedisStore};
+use redis_cache::{Cache, CacheOptions};
+use redis_compress::{CompressOptions, Gzip};
+use redis_lock::{LockManager, LockOptions};
+use redis_ratelimit::{Quota, RateLimitOptions, RateLimiter};
+use std::{sync::Arc, time::Duration};
+use xtask::fixture::Server;
+
+fn memory() -> Arc<dyn KvStore> {
+    Arc::new(MemoryStore::new())
+}
+
+/// Refused at construction, with an error that names the field.
+fn names<T>(built: Result<T>, field: &str) {
+    let error = built.err().expect("must be refused");
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
+    assert!(error.to_string().contains(field), "{error} names {field}");
+}
+
+#[tokio::test]
+async fn options_that_cannot_be_are_refused_by_name() {
+    let lock = |options| LockManager::new(memory(), options);
+    names(lock(LockOptions::default().lease(Duration::ZERO)), "lease");
+    names(lock(LockOptions::default().retry_min(Duration::ZERO)), "retry_min");
+    names(lock(LockOptions::default().retry_max(Duration::ZERO)), "retry_max");
+    names(lock(LockOptions::default().prefix("")), "prefix");
+    names(lock(LockOptions::default().prefix("a{b")), "prefix");
+
+    let limiter = |quota| RateLimiter::new(memory(), quota, RateLimitOptions::default());
+    names(limiter(Quota::per_second(0)), "quota");
+    names(limiter(Quota::per_second(1).burst(0)), "burst");
+    names(limiter(Quota::per(1, Duration::ZERO)), "period");
+    names(limiter(Quota::per(1, Duration::MAX)), "burst");
+    names(limiter(Quota::per_second(1).burst(u64::MAX)), "burst");
+    names(limiter(Quota::per(u64::MAX, Duration::from_nanos(1)).burst(1)), "quota");
+    names(RateLimiter::new(memory(), Quota::per_second(1), RateLimitOptions::default().prefix("}")), "prefix");
+
+    let cache = |options| Cache::<String>::new(memory(), options);
+    names(cache(CacheOptions::default().ttl(Duration::ZERO)), "ttl");
+    names(cache(CacheOptions::default().negative_ttl(Duration::ZERO)), "negative_ttl");
+    names(cache(CacheOptions::default().load_timeout(Duration::ZERO)), "load_timeout");
+    names(cache(CacheOptions::default().ttl_jitter(1.5)), "ttl_jitter");
+    names(cache(CacheOptions::default().ttl_jitter(f64::NAN)), "ttl_jitter");
+    names(cache(CacheOptions::default().prefix("")), "prefix");
+
+    names(Gzip::new(CompressOptions::default().level(0)), "level");
+    names(Gzip::new(CompressOptions::default().level(10)), "level");
+    names(Gzip::new(CompressOptions::default().min_saving_percent(100)), "min_saving_percent");
+    names(Gzip::new(CompressOptions::default().max_decompressed(0)), "max_decompressed");
+
+    let zero = RedisOptions::default().deadline(Duration::ZERO);
+    names(RedisStore::connect_with("redis://127.0.0.1:1", zero).await, "deadline");
+}
+
+#[test]
+fn a_lock_manager_outside_of_a_runtime_is_an_error_and_no_panic() {
+    names(LockManager::new(memory(), LockOptions::default()), "runtime");
+}
+
+#[tokio::test]
+async fn what_is_no_redis_url_is_refused() {
+    for url in ["", "127.0.0.1:6380", "http://127.0.0.1", "redis://", "redis://127.0.0.1:99999", "redis://127.0.0.1/db"]
+    {
+        let error = RedisStore::connect(url).await.expect_err(url);
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{url:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_there_is_unavailable_at_once() {
+    let port = Server::start().unwrap().port();
+    let started = std::time::Instant::now();
+    let error = RedisStore::connect(&format!("redis://127.0.0.1:{port}")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(error.is_retryable());
+    assert!(started.elapsed() < Duration::from_millis(900));
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_an_auth_error_that_shows_no_password() {
+    let server = Server::with_args(&["--requirepass", "correct-horse"]).unwrap();
+    let at = |user: &str| format!("redis://{user}127.0.0.1:{}", server.port());
+    for user in ["", ":battery-staple@", "nobody:battery-staple@"] {
+        let error = match RedisStore::connect(&at(user)).await {
+            // Without a password the server lets anyone connect, and do nothing.
+            Ok(store) => store.get("key").await.unwrap_err(),
+            Err(error) => error,
+        };
+        assert_eq!(error.kind(), ErrorKind::Auth, "{user:?}: {error}");
+        assert!(!error.is_temporary());
+        assert!(!format!("{error} {error:?}").contains("battery"), "{error:?}");
+    }
+    let store = RedisStore::connect(&at(":correct-horse@")).await.unwrap();
+    assert!(store.set("key", b"value", SetOptions::default()).await.unwrap());
+    assert!(!format!("{store:?}").contains("horse"));
+}
+
+/// A store with strings and nothing else.
+#[derive(Debug)]
+struct Plain(MemoryStore);
+
+#[async_trait]
+impl KvStore for Plain {
+    async fn get(&self, key: &str) -> Result<Option<Bytes>> {
+        self.0.get(key).await
+    }
+    async fn set(&self, key: &str, value: &[u8], options: SetOptions) -> Result<bool> {
+        self.0.set(key, value, options).await
+    }
+    async fn delete(&self, keys: &[&str]) -> Result<u64> {
+        self.0.delete(keys).await
+    }
+    async fn exists(&self, key: &str) -> Result<bool> {
+        self.0.exists(key).await
+    }
+    async fn ttl(&self, key: &str) -> Result<Ttl> {
+        self.0.ttl(key).await
+    }
+    async fn expire(&self, key: &str, ttl: Duration) -> Result<bool> {
+        self.0.expire(key, ttl).await
+    }
+    async fn incr_by(&self, key: &str, delta: i64) -> Result<i64> {
+        self.0.incr_by(key, delta).await
+    }
+    async fn mget(&self, keys: &[&str]) -> Result<Vec<Option<Bytes>>> {
+        self.0.mget(keys).await
+    }
+    async fn mset(&self, entries: &[(&str, &[u8])], ttl: Option<Duration>) -> Result<()> {
+        self.0.mset(entries, ttl).await
+    }
+    fn scripts(&self) -> Option<&dyn ScriptStore> {
+        None
+    }
+    fn pubsub(&self) -> Option<&dyn PubSub> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn a_store_without_scripts_is_refused_at_construction() {
+    let plain: Arc<dyn KvStore> = Arc::new(Plain(MemoryStore::new()));
+    let refusals: [Error; 3] = [
+        LockManager::new(plain.clone(), LockOptions::default()).unwrap_err(),
+        RateLimiter::new(plain.clone(), Quota::per_second(1), RateLimitOptions::default()).unwrap_err(),
+        Cache::<String>::new(plain, CacheOptions::default()).unwrap_err(),
+    ];
+    for error in refusals {
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
+}
+
+#[tokio::test]
+async fn a_borrowed_connection_has_no_pubsub_until_it_is_told_where() {
+    let backend = Backend::redis("").await;
+    let client = kv_redis::redis::Client::open(backend.server.as_ref().unwrap().url()).unwrap();
+    let store = RedisStore::from_connection(client.get_multiplexed_async_connection().await.unwrap());
+    assert!(store.pubsub().is_none());
+    assert!(store.with_subscriber(client).pubsub().is_some());
+}

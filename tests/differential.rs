@@ -1,0 +1,221 @@
+//! Random sequences of every script, on a real server and on the twin: equal replies, errors, values and times to live.
+
+use crate::backend::Backend;
+use kv_core::{Arg, Clock, ErrorKind, KvStore, MemoryStore, Reply, Result, Script, SetOptions, Ttl};
+use proptest::prelude::*;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+use tokio::runtime::Runtime;
+
+/// The two sides, and a fresh key for each case.
+struct Pair {
+    runtime: Runtime,
+    redis: Backend,
+    memory: Backend,
+    case: AtomicU32,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// A script, the token and a number for its arguments.
+    Run(&'static str, u8, i64),
+    Delete(u8),
+    Put(u8, &'static str),
+    OtherType(u8),
+}
+
+impl Pair {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let redis = runtime.block_on(Backend::redis(""));
+        let mut memory = Backend::memory();
+        memory.store = Arc::new(MemoryStore::with_clock(Clock::manual(1_700_000_000_000_000)));
+        Self { runtime, redis, memory, case: AtomicU32::new(0) }
+    }
+
+    /// Takes the same steps on both sides and compares everything that can be seen.
+    fn compare(&self, steps: &[Step], args: impl Fn(&str, u8, i64) -> Vec<OwnedArg>) -> Result<(), TestCaseError> {
+        let case = self.case.fetch_add(1, Ordering::Relaxed);
+        let keys = [format!("{{{case}}}"), format!("{{{case}}}:side")];
+        self.runtime.block_on(async {
+            for step in steps {
+                let redis = take(&self.redis, step, &keys, &args).await;
+                let memory = take(&self.memory, step, &keys, &args).await;
+                prop_assert_eq!(redis, memory, "reply to {:?}", step);
+                for key in &keys {
+                    prop_assert_eq!(
+                        look(&self.redis, key).await,
+                        look(&self.memory, key).await,
+                        "{} after {:?}",
+                        key,
+                        step
+                    );
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+enum OwnedArg {
+    Text(String),
+    Int(i64),
+}
+
+fn script(name: &str) -> &'static Script {
+    let all = redis_lock::SCRIPTS.iter().chain(&redis_ratelimit::SCRIPTS).chain(&redis_cache::SCRIPTS);
+    all.copied().find(|script| script.name() == name).expect("a script of ours")
+}
+
+async fn take(
+    backend: &Backend,
+    step: &Step,
+    keys: &[String; 2],
+    args: &impl Fn(&str, u8, i64) -> Vec<OwnedArg>,
+) -> Result<Reply, ErrorKind> {
+    let key = |which: u8| &*keys[usize::from(which % 2)];
+    match *step {
+        Step::Delete(which) => drop(backend.store.delete(&[key(which)]).await.unwrap()),
+        Step::Put(which, value) => {
+            backend.store.set(key(which), value.as_bytes(), SetOptions::default()).await.unwrap();
+        }
+        Step::OtherType(which) => {
+            backend.store.delete(&[key(which)]).await.unwrap();
+            backend.put_other_type(key(which)).await;
+        }
+        Step::Run(name, token, number) => {
+            let owned = args(name, token, number);
+            let args: Vec<Arg<'_>> = owned
+                .iter()
+                .map(|arg| match arg {
+                    OwnedArg::Text(text) => Arg::from(text.as_str()),
+                    OwnedArg::Int(int) => Arg::Int(*int),
+                })
+                .collect();
+            let keys: &[&str] = match name {
+                "redis-lock/acquire" | "redis-cache/begin" | "redis-cache/commit" => &[&keys[0], &keys[1]],
+                "redis-cache/abandon" => &[&keys[1]],
+                _ => &[&keys[0]],
+            };
+            return backend.run(script(name), keys, &args).await.map(coarse).map_err(|error| error.kind());
+        }
+    }
+    Ok(Reply::Nil)
+}
+
+/// A remaining lease depends on how fast the test runs: whole hours are compared.
+fn coarse(reply: Reply) -> Reply {
+    match reply {
+        Reply::Int(held) if held < -3_600_000 => Reply::Int(round_hours(held)),
+        reply => reply,
+    }
+}
+
+fn round_hours(millis: i64) -> i64 {
+    (millis + if millis < 0 { -1_800_000 } else { 1_800_000 }) / 3_600_000
+}
+
+/// What a key holds and for how many hours.
+async fn look(backend: &Backend, key: &str) -> (Result<Option<bytes::Bytes>, ErrorKind>, Option<i64>) {
+    let value = backend.store.get(key).await.map_err(|error| error.kind());
+    let hours = match backend.store.ttl(key).await.unwrap() {
+        Ttl::Missing => None,
+        Ttl::Unlimited => Some(-1),
+        Ttl::Remaining(left) => Some(round_hours(left.as_millis() as i64)),
+    };
+    (value, hours)
+}
+
+const HOUR: i64 = 3_600_000;
+
+fn hours(number: i64) -> OwnedArg {
+    OwnedArg::Int((number.rem_euclid(5) + 2) * HOUR)
+}
+
+fn steps(
+    scripts: &'static [&'static str],
+    values: &'static [&'static str],
+    numbers: std::ops::Range<i64>,
+) -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        12 => (prop::sample::select(scripts), 0u8..3, numbers).prop_map(|(name, token, number)| Step::Run(name, token, number)),
+        1 => (0u8..2).prop_map(Step::Delete),
+        1 => (0u8..2, prop::sample::select(values)).prop_map(|(which, value)| Step::Put(which, value)),
+        1 => (0u8..2).prop_map(Step::OtherType),
+    ];
+    prop::collection::vec(step, 1..60)
+}
+
+fn check<S: Strategy<Value = Vec<Step>>>(steps: S, args: impl Fn(&str, u8, i64) -> Vec<OwnedArg>) {
+    let pair = Pair::new();
+    let config = ProptestConfig { cases: 60, source_file: Some(file!()), ..ProptestConfig::default() };
+    let mut runner = prop::test_runner::TestRunner::new(config);
+    if let Err(failure) = runner.run(&steps, |steps| pair.compare(&steps, &args)) {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn lock_scripts_equal_their_twins() {
+    let scripts = &["redis-lock/acquire", "redis-lock/extend", "redis-lock/release"];
+    let values = &["token-0", "someone", "", "7", "-3", "9007199254740990", "9223372036854775807"];
+    check(steps(scripts, values, 0..10), |name, token, number| {
+        let token = OwnedArg::Text(format!("token-{token}"));
+        if name == "redis-lock/release" { vec![token] } else { vec![token, hours(number)] }
+    });
+}
+
+#[test]
+fn cache_scripts_equal_their_twins() {
+    let scripts = &["redis-cache/begin", "redis-cache/commit", "redis-cache/abandon"];
+    check(steps(scripts, &["token-0", "value", ""], 0..10), |name, token, number| {
+        let token = OwnedArg::Text(format!("token-{token}"));
+        match name {
+            "redis-cache/begin" => vec![token, hours(number), OwnedArg::Int(number % 2)],
+            "redis-cache/commit" => vec![token, OwnedArg::Text(format!("value {number}")), hours(number)],
+            _ => vec![token],
+        }
+    });
+}
+
+#[test]
+fn the_limiter_script_equals_its_twin() {
+    let values =
+        &["garbage", "", "12:", ":3", "1e9", "1700000000000000", "1700000000500000:3", "99999999999999999999999"];
+    // Quotas with primes, at the limit of exactness, and with ticks finer than a microsecond.
+    let quotas = [
+        (10, 7, 3),
+        (1_000_000, 100_000, 1),
+        ((1 << 52) - 1, 999_983, 7),
+        (6_999_881, 999_983, 1_000_003),
+        (1 << 52, 1 << 50, 1),
+    ];
+    check(steps(&["redis-ratelimit/check"], values, -5000..20_000), move |_, token, number| {
+        let (capacity, per_unit, per_micro) = quotas[(number.rem_euclid(5)) as usize];
+        let cost = per_unit * i64::from(token);
+        // The clock runs, and jumps back and forth.
+        let now = 1_700_000_000_000_000 + number * number.rem_euclid(1000);
+        let ttl = OwnedArg::Int(3 * HOUR);
+        vec![OwnedArg::Int(capacity), OwnedArg::Int(cost), OwnedArg::Int(per_micro), ttl, OwnedArg::Int(now)]
+    });
+}
+
+#[test]
+fn the_servers_clock_decides_when_no_time_is_given() {
+    let pair = Pair::new();
+    pair.runtime.block_on(async {
+        for backend in [&pair.redis, &Backend::memory()] {
+            let args = [Arg::Int(2000), Arg::Int(1000), Arg::Int(1), Arg::Int(60_000), Arg::Bytes(b"")];
+            backend.run(script("redis-ratelimit/check"), &["bucket"], &args).await.unwrap();
+            let stored = backend.store.get("bucket").await.unwrap().unwrap();
+            let empty_at: u64 = std::str::from_utf8(&stored).unwrap().parse().unwrap();
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+            assert!(now.abs_diff(Duration::from_micros(empty_at)) < Duration::from_secs(5));
+        }
+    });
+}

@@ -1,0 +1,18 @@
+//! One suite, every backend: each test is an `async fn(Backend)` that runs on memory, on Redis in both protocols, on
+//! a connection the caller made, and through the compressing layer.
+
+#![cfg(test)]
+
+mod backend;
+mod cache;
+mod cancellation;
+mod compress;
+mod config;
+mod differential;
+mod embed;
+mod faults;
+mod lock;
+mod pubsub;
+mod ratelimit;
+mod script;
+mod store;
