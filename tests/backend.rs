@@ -1,5 +1,6 @@
 use kv_core::{Arg, Clock, KvStore, KvStoreExt, MemoryStore, Reply, Result, Script, TwinContext};
 use kv_redis::{RedisStore, redis::Client};
+use proptest::{prelude::ProptestConfig, test_runner::FileFailurePersistence};
 use redis_compress::{CompressOptions, Compressed};
 use std::{fmt, sync::Arc, time::Duration};
 use xtask::fixture::Server;
@@ -89,6 +90,12 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut conditi
 /// Bounds what must not hang.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), future).await.unwrap_or_else(|_| panic!("hangs: {what}"))
+}
+
+/// So many random cases, with the failures kept beside the test.
+pub(crate) fn cases(cases: u32) -> ProptestConfig {
+    let regressions = FileFailurePersistence::WithSource("regressions");
+    ProptestConfig { cases, failure_persistence: Some(Box::new(regressions)), ..ProptestConfig::default() }
 }
 
 /// Makes each behaviour a test on each backend.

@@ -1,4 +1,4 @@
-use crate::backend::{Backend, on_every_backend};
+use crate::backend::{Backend, cases, on_every_backend};
 use flate2::{Compression, write::GzEncoder};
 use kv_core::{ErrorKind, KvStore, MemoryStore, SetOptions, Transform};
 use proptest::prelude::*;
@@ -112,6 +112,8 @@ fn a_transform_leaves_alone_what_it_could_not_read_back() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     /// Any bytes come back under any options, and under other options than they were written with.
     #[test]
     fn any_value_comes_back(

@@ -1,6 +1,6 @@
 //! Random sequences of every script, on a real server and on the twin: equal replies, errors, values and times to live.
 
-use crate::backend::Backend;
+use crate::backend::{Backend, cases};
 use kv_core::{Arg, Clock, ErrorKind, KvStore, MemoryStore, Reply, Result, Script, SetOptions, Ttl};
 use proptest::prelude::*;
 use std::{
@@ -153,7 +153,7 @@ fn steps(
 
 fn check<S: Strategy<Value = Vec<Step>>>(steps: S, args: impl Fn(&str, u8, i64) -> Vec<OwnedArg>) {
     let pair = Pair::new();
-    let config = ProptestConfig { cases: 60, source_file: Some(file!()), ..ProptestConfig::default() };
+    let config = ProptestConfig { source_file: Some(file!()), ..cases(60) };
     let mut runner = prop::test_runner::TestRunner::new(config);
     if let Err(failure) = runner.run(&steps, |steps| pair.compare(&steps, &args)) {
         panic!("{failure}");

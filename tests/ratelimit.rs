@@ -1,4 +1,4 @@
-use crate::backend::{Backend, on_every_backend};
+use crate::backend::{Backend, cases, on_every_backend};
 use kv_core::{Clock, ErrorKind, MemoryStore, SetOptions, Ttl};
 use proptest::prelude::*;
 use redis_ratelimit::{Decision, Quota, RateLimitOptions, RateLimiter};
@@ -156,7 +156,7 @@ async fn a_clock_that_jumps_back_locks_nobody_out_for_longer_than_a_full_bucket(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(cases(200))]
 
     /// The contract of the decision, for any quota: wait as long as told and the same request is admitted, a microsecond less
     /// and it is not; what remains can be taken; after the reset all of the burst is there.
