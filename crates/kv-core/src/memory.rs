@@ -183,8 +183,8 @@ impl KvStore for MemoryStore {
 impl ScriptStore for MemoryStore {
     async fn run(&self, script: &Script, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
         self.inner.limits.check_call(script.name(), keys, args)?;
-        let now_micros = self.inner.clock.now_micros();
         let (mut entries, _) = self.lock();
+        let now_micros = self.inner.clock.now_micros();
         let mut context = TwinContext::new(&mut entries, now_micros, &self.inner.channels);
         script.twin()(&mut context, keys, args).map_err(|error| error.with_operation(script.name()))
     }

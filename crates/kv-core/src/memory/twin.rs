@@ -94,7 +94,7 @@ impl<'a> TwinContext<'a> {
         match self.entries.expires_at(key, now) {
             None => -2,
             Some(None) => -1,
-            Some(Some(at)) => at - now,
+            Some(Some(at)) => at.saturating_sub(now),
         }
     }
 
