@@ -23,6 +23,7 @@ on_every_backend!(
     a_loader_that_hangs_is_dropped,
     invalidation_forgets_the_value,
     a_load_that_began_before_an_invalidation_is_not_stored,
+    a_forgotten_load_does_not_end_the_next_one,
     another_process_invalidates_a_load_under_way,
     what_does_not_decode_is_loaded_again,
     another_type_of_value_is_an_error,
@@ -260,6 +261,23 @@ async fn a_load_that_began_before_an_invalidation_is_not_stored(backend: &Backen
     gate.notify_one();
     old.await.unwrap();
     assert_eq!(cache.get("k").await.unwrap(), Lookup::Miss);
+}
+
+async fn a_forgotten_load_does_not_end_the_next_one(backend: &Backend) {
+    let (cache, first, second) = (cache(backend), Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let old = slow_load(&cache, &first).await;
+    cache.invalidate("k").await.unwrap();
+    let new = slow_load(&cache, &second).await;
+    first.notify_one();
+    old.await.unwrap();
+    let joins = tokio::spawn({
+        let cache = cache.clone();
+        async move { cache.get_or_load("k", || Database::default().load(Some("a third"))).await.unwrap() }
+    });
+    eventually("it waits for the load under way", || async { cache.stats().joined == 1 }).await;
+    second.notify_one();
+    assert_eq!(joins.await.unwrap(), new.await.unwrap());
+    assert_eq!(cache.stats().loads, 2);
 }
 
 async fn another_process_invalidates_a_load_under_way(backend: &Backend) {
