@@ -11,6 +11,7 @@ mod config;
 mod differential;
 mod embed;
 mod faults;
+mod key;
 mod lock;
 mod pubsub;
 mod ratelimit;
