@@ -99,6 +99,28 @@ async fn wrong_credentials_are_an_auth_error_that_shows_no_password() {
     assert!(!format!("{store:?}").contains("horse"));
 }
 
+#[tokio::test]
+async fn every_way_to_connect_reaches_the_server() {
+    let server = Server::with_args(&["--unixsocket", "redis.sock"]).unwrap();
+    let (tcp, socket) = (server.url(), server.dir().join("redis.sock"));
+    let client = kv_redis::redis::Client::open(&*tcp).unwrap();
+    let managed = client.get_connection_manager().await.unwrap();
+    let stores: [Arc<dyn KvStore>; 4] = [
+        Arc::new(RedisStore::connect(&tcp).await.unwrap()),
+        Arc::new(RedisStore::connect(&format!("unix://{}", socket.display())).await.unwrap()),
+        Arc::new(RedisStore::connect(&format!("{tcp}/1?protocol=resp3")).await.unwrap()),
+        Arc::new(RedisStore::from_connection(managed)),
+    ];
+    for (at, store) in stores.iter().enumerate() {
+        store.set("key", at.to_string().as_bytes(), SetOptions::default()).await.unwrap();
+    }
+    let mut seen = Vec::new();
+    for store in &stores {
+        seen.push(store.get("key").await.unwrap().unwrap());
+    }
+    assert_eq!(seen, ["3", "3", "2", "3"], "the third is in a database of its own");
+}
+
 /// A store with strings and nothing else.
 #[derive(Debug)]
 struct Plain(MemoryStore);

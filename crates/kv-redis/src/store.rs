@@ -16,7 +16,7 @@ use tokio::time::timeout;
 /// kv-core's store on Redis or Valkey.
 ///
 /// Clones share the connection. [`connect`](RedisStore::connect) opens one multiplexed connection that reconnects;
-/// [`from_connection`](Self::from_connection) takes one that a service already has, of any kind.
+/// [`from_connection`](Self::from_connection) takes one that a service already has.
 #[derive(Clone)]
 pub struct RedisStore<C = ConnectionManager> {
     connection: C,
@@ -57,7 +57,7 @@ impl RedisStore {
 }
 
 impl<C> RedisStore<C> {
-    /// A store on a connection the service already has: multiplexed, managed, cluster, or a pool of one's own.
+    /// A store on a connection the service already has, multiplexed or managed.
     ///
     /// It has no [`PubSub`] until [`with_subscriber`](Self::with_subscriber) says where to open subscriptions.
     pub fn from_connection(connection: C) -> Self {
