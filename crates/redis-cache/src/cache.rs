@@ -1,11 +1,10 @@
 use crate::{
     CacheError, CacheOptions, CacheStats,
-    entry::Entry,
-    flight::{Flights, Outcome},
+    flight::Flights,
     load::Loading,
+    remote::{Lookup, Remote},
     stats::Counters,
 };
-use bytes::Bytes;
 use kv_core::{Codec, Keyspace, KvStore, KvStoreExt, Result};
 use std::{error::Error as StdError, fmt, sync::Arc};
 
@@ -14,24 +13,9 @@ pub struct Cache<V> {
     inner: Arc<Inner<V>>,
 }
 
-pub(crate) struct Inner<V> {
-    pub(crate) store: Arc<dyn KvStore>,
-    pub(crate) codec: Box<dyn Codec<V>>,
-    pub(crate) keys: Keyspace,
-    pub(crate) options: CacheOptions,
-    pub(crate) counters: Counters,
+struct Inner<V> {
+    remote: Remote<V>,
     flights: Flights<V>,
-}
-
-/// What the store knows of a key.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Lookup<V> {
-    /// The value.
-    Hit(Arc<V>),
-    /// That there is none.
-    Null,
-    /// Nothing.
-    Miss,
 }
 
 #[cfg(feature = "json")]
@@ -54,21 +38,21 @@ impl<V> Cache<V> {
         options.check()?;
         store.require_scripts("cache")?;
         let keys = Keyspace::new(&options.prefix)?;
-        let (codec, counters, flights) = (Box::new(codec), Counters::default(), Flights::default());
-        Ok(Self { inner: Arc::new(Inner { store, codec, keys, options, counters, flights }) })
+        let remote = Remote { store, codec: Box::new(codec), keys, options, counters: Counters::default() };
+        Ok(Self { inner: Arc::new(Inner { remote, flights: Flights::default() }) })
     }
 
     /// What the cache did since it was built.
     pub fn stats(&self) -> CacheStats {
-        self.inner.counters.snapshot()
+        self.inner.remote.counters.snapshot()
     }
 
     /// What the store knows of a key; loads nothing. One round trip.
     ///
     /// A value that does not decode is a miss.
     pub async fn get(&self, key: &str) -> Result<Lookup<V>, CacheError> {
-        let key = self.inner.keys.key(key, "")?;
-        let found = self.inner.lookup(&key).await?;
+        let key = self.inner.remote.keys.key(key, "")?;
+        let found = self.inner.remote.lookup(&key).await?;
         Ok(found.unwrap_or(Lookup::Miss))
     }
 
@@ -79,9 +63,9 @@ impl<V> Cache<V> {
     #[doc(alias = "remove")]
     #[doc(alias = "evict")]
     pub async fn invalidate(&self, key: &str) -> Result<(), CacheError> {
-        let (value, load) = (self.inner.keys.key(key, "")?, self.inner.keys.key(key, "load")?);
+        let (value, load) = (self.inner.remote.keys.key(key, "")?, self.inner.remote.keys.key(key, "load")?);
         self.inner.flights.forget(&value);
-        self.inner.store.delete(&[&value, &load]).await?;
+        self.inner.remote.store.delete(&[&value, &load]).await?;
         Ok(())
     }
 }
@@ -99,19 +83,19 @@ impl<V: Send + Sync + 'static> Cache<V> {
     #[doc(alias = "get_or_set")]
     #[doc(alias = "fetch")]
     #[doc(alias = "try_get_with")]
-    pub async fn get_or_load<F, Fut, E>(&self, key: &str, loader: F) -> Outcome<V>
+    pub async fn get_or_load<F, Fut, E>(&self, key: &str, loader: F) -> Result<Option<Arc<V>>, CacheError>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
         let inner = &self.inner;
-        let id = inner.keys.key(key, "")?;
+        let id = inner.remote.keys.key(key, "")?;
         if let Some(passenger) = inner.flights.join(&id) {
-            inner.counters.joined.count();
+            inner.remote.counters.joined.count();
             return passenger.outcome().await;
         }
-        let replace = match inner.lookup(&id).await {
+        let replace = match inner.remote.lookup(&id).await {
             Ok(Some(Lookup::Hit(value))) => return Ok(Some(value)),
             Ok(Some(Lookup::Null)) => return Ok(None),
             Ok(Some(Lookup::Miss)) => false,
@@ -119,52 +103,17 @@ impl<V: Send + Sync + 'static> Cache<V> {
             Err(error) if error.is_temporary() => false,
             Err(error) => return Err(error.into()),
         };
-        let load_key = inner.keys.key(key, "load")?;
+        let load_key = inner.remote.keys.key(key, "load")?;
         let (passenger, pilot) = inner.flights.join_or_begin(&id);
         match pilot {
-            None => inner.counters.joined.count(),
+            None => inner.remote.counters.joined.count(),
             Some(pilot) => {
                 let (inner, loader) = (inner.clone(), loader());
                 let loading: Loading<V> = Box::pin(async { loader.await.map_err(Into::into) });
-                tokio::spawn(async move { pilot.land(inner.load(&id, &load_key, replace, loading).await) });
+                tokio::spawn(async move { pilot.land(inner.remote.load(&id, &load_key, replace, loading).await) });
             }
         }
         passenger.outcome().await
-    }
-}
-
-impl<V> Inner<V> {
-    /// What the store knows of a key, by its full name; `None` when there is something that does not decode.
-    async fn lookup(&self, key: &str) -> Result<Option<Lookup<V>>> {
-        let found = match self.store.get(key).await {
-            Ok(None) => Some(Lookup::Miss),
-            Ok(Some(bytes)) => self.decode(&bytes),
-            Err(error) => {
-                self.counters.store_errors.count();
-                return Err(error);
-            }
-        };
-        match &found {
-            Some(Lookup::Hit(_)) => self.counters.hits.count(),
-            Some(Lookup::Null) => {
-                self.counters.hits.count();
-                self.counters.null_hits.count();
-            }
-            Some(Lookup::Miss) | None => self.counters.misses.count(),
-        }
-        Ok(found)
-    }
-
-    pub(crate) fn decode(&self, bytes: &Bytes) -> Option<Lookup<V>> {
-        let payload = match Entry::decode(bytes)? {
-            Entry::Null => return Some(Lookup::Null),
-            Entry::Value { transform: 0, payload } => payload,
-            Entry::Value { transform, payload } => {
-                let ours = self.options.transform.as_ref().filter(|ours| ours.id() == transform)?;
-                ours.revert(&payload).ok()?.into()
-            }
-        };
-        self.codec.decode(&payload).ok().map(|value| Lookup::Hit(Arc::new(value)))
     }
 }
 
@@ -177,7 +126,7 @@ impl<V> Clone for Cache<V> {
 impl<V> fmt::Debug for Cache<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache")
-            .field("options", &self.inner.options)
+            .field("options", &self.inner.remote.options)
             .field("flights", &self.inner.flights)
             .finish_non_exhaustive()
     }

@@ -6,15 +6,10 @@ mod error;
 mod flight;
 mod load;
 mod options;
+mod remote;
 mod script;
 mod stats;
 
 /// The contract this crate is built on, with the stores' traits and `MemoryStore`.
 pub use kv_core;
-pub use {
-    cache::{Cache, Lookup},
-    error::CacheError,
-    options::CacheOptions,
-    script::SCRIPTS,
-    stats::CacheStats,
-};
+pub use {cache::Cache, error::CacheError, options::CacheOptions, remote::Lookup, script::SCRIPTS, stats::CacheStats};

@@ -1,8 +1,8 @@
 use crate::{
     CacheError,
-    cache::{Inner, Lookup},
     entry::Entry,
     flight::Outcome,
+    remote::{Lookup, Remote},
     script::{ABANDON, BEGIN, COMMIT},
 };
 use kv_core::{Arg, KvStoreExt, Limits, Reply, Result, Script};
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 /// What a caller's loader returned: the load itself, not begun.
 pub(crate) type Loading<V> = Pin<Box<dyn Future<Output = Result<Option<V>, Box<dyn StdError + Send + Sync>>> + Send>>;
 
-impl<V: Send + Sync + 'static> Inner<V> {
+impl<V: Send + Sync + 'static> Remote<V> {
     /// One load from beginning to end: take the right to store, run the loader, store.
     ///
     /// The right is a token under the load key. Invalidation deletes it, so a loader that began before never stores

@@ -1,6 +1,6 @@
 use crate::{
     LockError,
-    manager::Inner,
+    backend::Backend,
     reaper::Leftover,
     script::{EXTEND, RELEASE},
 };
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 /// A lock that may be ours on the server. Dropped without a verdict it goes to the reaper.
 pub(crate) struct Holding {
-    inner: Arc<Inner>,
+    backend: Arc<Backend>,
     key: String,
     token: String,
     /// When the lease ends at the latest, counted from before it was asked for.
@@ -21,9 +21,9 @@ pub(crate) struct Holding {
 }
 
 impl Holding {
-    pub(crate) fn new(inner: Arc<Inner>, key: String, token: String, lease: Duration) -> Self {
+    pub(crate) fn new(backend: Arc<Backend>, key: String, token: String, lease: Duration) -> Self {
         let now = Instant::now();
-        Self { inner, key, token, until: now + lease, valid_until: valid_until(now, lease), open: true }
+        Self { backend, key, token, until: now + lease, valid_until: valid_until(now, lease), open: true }
     }
 
     pub(crate) fn key(&self) -> &str {
@@ -44,7 +44,7 @@ impl Drop for Holding {
     fn drop(&mut self) {
         if self.open {
             let (key, token) = (std::mem::take(&mut self.key), std::mem::take(&mut self.token));
-            self.inner.reaper.take(Leftover { key, token, until: self.until });
+            self.backend.reaper.take(Leftover { key, token, until: self.until });
         }
     }
 }
@@ -110,7 +110,7 @@ impl LockGuard {
         // Should the reply be lost, the reaper must not take the lease for over too early.
         self.holding.until = self.holding.until.max(sent + lease);
         let args = [self.holding.token().into(), Arg::Int(millis)];
-        if self.holding.inner.run(&EXTEND, &[self.holding.key()], &args).await? == 1 {
+        if self.holding.backend.run(&EXTEND, &[self.holding.key()], &args).await? == 1 {
             self.holding.valid_until = valid_until(sent, lease);
             return Ok(());
         }
@@ -125,7 +125,7 @@ impl LockGuard {
     #[doc(alias = "unlock")]
     pub async fn release(mut self) -> Result<Release, LockError> {
         let args = [self.holding.token().into()];
-        let released = self.holding.inner.run(&RELEASE, &[self.holding.key()], &args).await?;
+        let released = self.holding.backend.run(&RELEASE, &[self.holding.key()], &args).await?;
         self.holding.forget();
         Ok(match released {
             1 => Release::Released,

@@ -1,5 +1,5 @@
-use crate::{LockError, LockGuard, LockOptions, guard::Holding, reaper::Reaper, script::ACQUIRE};
-use kv_core::{Arg, Error, Keyspace, KvStore, KvStoreExt, Limits, Reply, Result, Script};
+use crate::{LockError, LockGuard, LockOptions, backend::Backend, guard::Holding, script::ACQUIRE};
+use kv_core::{Arg, Executed, Keyspace, KvStore, Limits, Result};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 
@@ -7,15 +7,9 @@ use tokio::time::{Instant, sleep};
 #[derive(Clone, Debug)]
 #[doc(alias = "Redlock")]
 pub struct LockManager {
-    inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Inner {
-    store: Arc<dyn KvStore>,
+    backend: Arc<Backend>,
     keys: Keyspace,
     options: LockOptions,
-    pub(crate) reaper: Reaper,
 }
 
 /// What one try to take a lock finds.
@@ -48,9 +42,7 @@ impl LockManager {
     pub fn new(store: Arc<dyn KvStore>, options: LockOptions) -> Result<Self> {
         options.check()?;
         let keys = Keyspace::new(&options.prefix)?;
-        store.require_scripts("lock")?;
-        let reaper = Reaper::start(store.clone())?;
-        Ok(Self { inner: Arc::new(Inner { store, keys, options, reaper }) })
+        Ok(Self { backend: Arc::new(Backend::new(store)?), keys, options })
     }
 
     /// Takes the lock if nobody holds it. One round trip.
@@ -60,7 +52,29 @@ impl LockManager {
     #[doc(alias = "try_lock")]
     #[doc(alias = "obtain")]
     pub async fn try_acquire(&self, name: &str) -> Result<TryAcquire, LockError> {
-        self.inner.try_acquire(name).await
+        let key = self.keys.key(name, "")?;
+        let fence = self.keys.key(name, "fence")?;
+        let lease = Limits::ttl_millis("acquire", self.options.lease)?;
+        let token = format!("{:032x}", rand::random::<u128>());
+        // From here on the lock may be ours: whatever ends this call without a verdict leaves it to the reaper.
+        let mut holding = Holding::new(self.backend.clone(), key, token, self.options.lease);
+        let args = [holding.token().into(), Arg::Int(lease)];
+        match self.backend.run(&ACQUIRE, &[holding.key(), &fence], &args).await {
+            Ok(fencing_token) if fencing_token > 0 => {
+                Ok(TryAcquire::Acquired(LockGuard::new(holding, fencing_token as u64)))
+            }
+            Ok(held) => {
+                holding.forget();
+                let remaining = (held < 0).then(|| Duration::from_millis(held.saturating_neg() as u64 - 1));
+                Ok(TryAcquire::Held { remaining })
+            }
+            Err(error) => {
+                if error.executed() == Executed::No {
+                    holding.forget();
+                }
+                Err(error.into())
+            }
+        }
     }
 
     /// Takes the lock, waiting for it no longer than `wait`; [`LockError::Timeout`] when somebody else keeps it that long.
@@ -72,10 +86,10 @@ impl LockManager {
     #[doc(alias = "lock")]
     pub async fn acquire(&self, name: &str, wait: Duration) -> Result<LockGuard, LockError> {
         let started = Instant::now();
-        let options = &self.inner.options;
+        let options = &self.options;
         let mut pause = options.retry_min;
         loop {
-            let remaining = match self.inner.try_acquire(name).await? {
+            let remaining = match self.try_acquire(name).await? {
                 TryAcquire::Acquired(guard) => return Ok(guard),
                 TryAcquire::Held { remaining } => remaining.unwrap_or(options.retry_max),
             };
@@ -88,38 +102,5 @@ impl LockManager {
             sleep(pause.mul_f64(rand::random()).max(Duration::from_millis(1)).min(expired).min(left)).await;
             pause = pause.saturating_mul(2).min(options.retry_max);
         }
-    }
-}
-
-impl Inner {
-    async fn try_acquire(self: &Arc<Self>, name: &str) -> Result<TryAcquire, LockError> {
-        let key = self.keys.key(name, "")?;
-        let fence = self.keys.key(name, "fence")?;
-        let lease = Limits::ttl_millis("acquire", self.options.lease)?;
-        let token = format!("{:032x}", rand::random::<u128>());
-        // From here on the lock may be ours: whatever ends this call without a verdict leaves it to the reaper.
-        let mut holding = Holding::new(self.clone(), key, token, self.options.lease);
-        let args = [holding.token().into(), Arg::Int(lease)];
-        match self.run(&ACQUIRE, &[holding.key(), &fence], &args).await {
-            Ok(fencing_token) if fencing_token > 0 => {
-                Ok(TryAcquire::Acquired(LockGuard::new(holding, fencing_token as u64)))
-            }
-            Ok(held) => {
-                holding.forget();
-                let remaining = (held < 0).then(|| Duration::from_millis(held.saturating_neg() as u64 - 1));
-                Ok(TryAcquire::Held { remaining })
-            }
-            Err(error) => {
-                if error.executed() == kv_core::Executed::No {
-                    holding.forget();
-                }
-                Err(error.into())
-            }
-        }
-    }
-
-    pub(crate) async fn run(&self, script: &Script, keys: &[&str], args: &[Arg<'_>]) -> Result<i64, Error> {
-        let reply: Reply = self.store.require_scripts(script.name())?.run(script, keys, args).await?;
-        reply.into_int(script.name())
     }
 }
