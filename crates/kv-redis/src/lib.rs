@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod connection;
 mod error;
+mod link;
 mod options;
 mod pubsub;
 mod script;
@@ -10,4 +12,4 @@ mod store;
 pub use kv_core;
 /// The redis-rs this crate is built on, for those who use [`RedisStore::connection`].
 pub use redis;
-pub use {options::RedisOptions, store::RedisStore};
+pub use {connection::Connection, options::RedisOptions, store::RedisStore};

@@ -7,14 +7,14 @@ use futures_util::StreamExt;
 use kv_core::{Error, ErrorKind, Feed, Message, PubSub, Result, RetryPolicy, Subscription};
 use redis::{
     Client, Msg, RedisResult, Value,
-    aio::{ConnectionLike, PubSubSink, PubSubStream},
+    aio::{PubSubSink, PubSubStream},
     cmd,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 
 #[async_trait]
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> PubSub for RedisStore<C> {
+impl PubSub for RedisStore {
     async fn publish(&self, channel: &str, payload: &[u8]) -> Result<u64> {
         self.options().limits.check_key("publish", channel)?;
         self.options().limits.check_value("publish", payload)?;

@@ -1,25 +1,29 @@
-use crate::{RedisStore, error::classify};
+use crate::{
+    RedisStore,
+    error::{classify, timed_out},
+};
 use async_trait::async_trait;
 use kv_core::{Arg, Error, ErrorKind, Reply, Result, Script, ScriptStore};
-use redis::{Cmd, ServerErrorKind, Value, aio::ConnectionLike, cmd};
+use redis::{Cmd, ServerErrorKind, Value, cmd};
+use tokio::time::{Instant, timeout};
 
 #[async_trait]
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> ScriptStore for RedisStore<C> {
+impl ScriptStore for RedisStore {
     async fn run(&self, script: &Script, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
         let operation = script.name();
         self.options().limits.check_call(operation, keys, args)?;
-        let mut connection = self.connection();
-        let reply = self
-            .within(operation, async {
-                match command("EVALSHA", script.sha1(), keys, args).query_async(&mut connection).await {
-                    // NOSCRIPT means that nothing was executed; EVAL with the body needs no second round trip to load it.
-                    Err(error) if error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript) => {
-                        command("EVAL", script.lua(), keys, args).query_async(&mut connection).await
-                    }
-                    reply => reply,
-                }
-            })
-            .await?;
+        let (mut connection, started) = (self.connection(), Instant::now());
+        let known = command("EVALSHA", script.sha1(), keys, args).query_async(&mut connection).await;
+        let reply = match known {
+            // NOSCRIPT means that nothing was executed; EVAL with the body needs no second round trip to load it.
+            Err(error) if error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript) => {
+                let left = self.options().deadline.saturating_sub(started.elapsed());
+                let eval = command("EVAL", script.lua(), keys, args);
+                timeout(left, eval.query_async(&mut connection)).await.map_err(|_| timed_out(operation))?
+            }
+            known => known,
+        };
+        let reply = reply.map_err(|error| classify(operation, error))?;
         to_reply(operation, reply)
     }
 

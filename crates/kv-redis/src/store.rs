@@ -1,25 +1,17 @@
-use crate::{
-    RedisOptions,
-    error::{classify, timed_out},
-};
+use crate::{Connection, RedisOptions, error::classify, link::Link};
 use async_trait::async_trait;
 use bytes::Bytes;
-use kv_core::{Condition, Error, ErrorKind, KvStore, Limits, PubSub, Result, ScriptStore, SetOptions, Ttl};
-use redis::{
-    Client, Cmd, FromRedisValue, IntoConnectionInfo,
-    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
-    cmd,
-};
-use std::{fmt, time::Duration};
-use tokio::time::timeout;
+use kv_core::{Condition, Error, KvStore, Limits, PubSub, Result, ScriptStore, SetOptions, Ttl};
+use redis::{Client, Cmd, FromRedisValue, IntoConnectionInfo, aio::ConnectionLike, cmd};
+use std::time::Duration;
 
-/// kv-core's store on Redis or Valkey.
+/// kv-core's store on Redis or Valkey. Clones share the connection.
 ///
-/// Clones share the connection. [`connect`](RedisStore::connect) opens one multiplexed connection that reconnects;
+/// [`connect`](RedisStore::connect) opens one multiplexed connection and keeps it alive;
 /// [`from_connection`](Self::from_connection) takes one that a service already has.
-#[derive(Clone)]
-pub struct RedisStore<C = ConnectionManager> {
-    connection: C,
+#[derive(Clone, Debug)]
+pub struct RedisStore {
+    connection: Connection,
     client: Option<Client>,
     options: RedisOptions,
 }
@@ -27,8 +19,9 @@ pub struct RedisStore<C = ConnectionManager> {
 impl RedisStore {
     /// Connects to a server: `redis://user:password@host:port/db`, `unix:///path`, `?protocol=resp3`.
     ///
-    /// Errors: [`ErrorKind::InvalidConfig`] for a URL that is none, [`ErrorKind::Auth`] for wrong credentials,
-    /// [`ErrorKind::Unavailable`] when nobody answers. Needs a tokio runtime.
+    /// Errors: [`InvalidConfig`](kv_core::ErrorKind::InvalidConfig) for a URL that is none,
+    /// [`Auth`](kv_core::ErrorKind::Auth) for wrong credentials, [`Unavailable`](kv_core::ErrorKind::Unavailable) when
+    /// nobody answers. Needs a tokio runtime, which has to live as long as the store.
     pub async fn connect(url: &str) -> Result<Self> {
         Self::connect_with(url, RedisOptions::default()).await
     }
@@ -40,28 +33,16 @@ impl RedisStore {
         let info = url.into_connection_info().map_err(refused)?;
         let tcp = info.tcp_settings().clone().set_nodelay(true);
         let client = Client::open(info.set_tcp_settings(tcp)).map_err(refused)?;
-        // One attempt at a time, begun by the calls that need it: a server that is down is told at once, and `deadline`
-        // bounds every wait, so redis-rs' own timer would only cost.
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(0)
-            .set_connection_timeout(Some(options.connect_timeout))
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(options.pipeline_buffer);
-        let connecting = ConnectionManager::new_with_config(client.clone(), config);
-        let connection = timeout(options.connect_timeout, connecting)
-            .await
-            .map_err(|_| Error::new(ErrorKind::Timeout, "connect").with_executed(kv_core::Executed::No))?
-            .map_err(|error| classify("connect", error).with_executed(kv_core::Executed::No))?;
-        Ok(Self { connection, client: Some(client), options })
+        let link = Link::open(client.clone(), options).await.map_err(|error| classify("connect", error))?;
+        Ok(Self { connection: Connection::own(link), client: Some(client), options })
     }
-}
 
-impl<C> RedisStore<C> {
     /// A store on a connection the service already has, multiplexed or managed.
     ///
     /// It has no [`PubSub`] until [`with_subscriber`](Self::with_subscriber) says where to open subscriptions.
-    pub fn from_connection(connection: C) -> Self {
-        Self { connection, client: None, options: RedisOptions::default() }
+    pub fn from_connection(connection: impl ConnectionLike + Clone + Send + Sync + 'static) -> Self {
+        let options = RedisOptions::default();
+        Self { connection: Connection::borrowed(connection, options.deadline), client: None, options }
     }
 
     /// Adds [`PubSub`]: each subscription opens a connection of its own through this client.
@@ -71,11 +52,10 @@ impl<C> RedisStore<C> {
         self
     }
 
-    /// Replaces the options; those of connecting have no effect on a connection that stands.
-    pub fn with_options(mut self, options: RedisOptions) -> Result<Self> {
+    /// Replaces the options of a store on a service's connection; those of connecting have no effect there.
+    pub fn with_options(self, options: RedisOptions) -> Result<Self> {
         options.check()?;
-        self.options = options;
-        Ok(self)
+        Ok(Self { connection: self.connection.with_deadline(options.deadline), client: self.client, options })
     }
 
     /// The options in force.
@@ -83,8 +63,18 @@ impl<C> RedisStore<C> {
         &self.options
     }
 
+    /// The redis-rs connection, for every command that has no method here, within the same deadline.
+    pub fn connection(&self) -> Connection {
+        self.connection.clone()
+    }
+
     pub(crate) fn client(&self) -> Option<&Client> {
         self.client.as_ref()
+    }
+
+    /// Sends one command.
+    pub(crate) async fn query<T: FromRedisValue>(&self, operation: &'static str, command: &Cmd) -> Result<T> {
+        command.query_async(&mut self.connection()).await.map_err(|error| classify(operation, error))
     }
 
     fn limits(&self) -> &Limits {
@@ -92,40 +82,8 @@ impl<C> RedisStore<C> {
     }
 }
 
-impl<C: Clone> RedisStore<C> {
-    /// The redis-rs connection, for every command that has no method here.
-    pub fn connection(&self) -> C {
-        self.connection.clone()
-    }
-}
-
-impl<C: ConnectionLike + Clone> RedisStore<C> {
-    /// Sends one command within the deadline.
-    pub(crate) async fn query<T: FromRedisValue>(&self, operation: &'static str, command: &Cmd) -> Result<T> {
-        self.within(operation, command.query_async(&mut self.connection.clone())).await
-    }
-
-    /// Bounds a reply by the deadline.
-    pub(crate) async fn within<T>(
-        &self,
-        operation: &'static str,
-        reply: impl Future<Output = redis::RedisResult<T>>,
-    ) -> Result<T> {
-        match timeout(self.options.deadline, reply).await {
-            Ok(reply) => reply.map_err(|error| classify(operation, error)),
-            Err(_) => Err(timed_out(operation)),
-        }
-    }
-}
-
-impl<C> fmt::Debug for RedisStore<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisStore").field("options", &self.options).finish_non_exhaustive()
-    }
-}
-
 #[async_trait]
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> KvStore for RedisStore<C> {
+impl KvStore for RedisStore {
     async fn get(&self, key: &str) -> Result<Option<Bytes>> {
         self.limits().check_key("get", key)?;
         self.query("get", cmd("GET").arg(key)).await
@@ -205,7 +163,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> KvStore for RedisStore<C
         for (key, value) in entries {
             transaction.cmd("SET").arg(key).arg(value).arg("PX").arg(millis).ignore();
         }
-        self.within("mset", transaction.query_async(&mut self.connection.clone())).await
+        transaction.query_async(&mut self.connection()).await.map_err(|error| classify("mset", error))
     }
 
     fn scripts(&self) -> Option<&dyn ScriptStore> {

@@ -1,0 +1,127 @@
+//! The store's own connection: lost, silent, refused, demoted, and replaced.
+
+use crate::{
+    backend::{eventually, soon},
+    proxy::Proxy,
+};
+use kv_core::{ErrorKind, Executed, KvStore, SetOptions};
+use kv_redis::{RedisOptions, RedisStore, redis::AsyncCommands};
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use xtask::fixture::Server;
+
+const DEADLINE: Duration = Duration::from_millis(200);
+
+async fn connect(url: &str) -> RedisStore {
+    RedisStore::connect_with(url, RedisOptions::default().deadline(DEADLINE)).await.unwrap()
+}
+
+async fn client_id(store: &RedisStore) -> i64 {
+    kv_redis::redis::cmd("CLIENT").arg("ID").query_async(&mut store.connection()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_that_falls_silent_is_replaced() {
+    let server = Server::start().unwrap();
+    let proxy = Proxy::before(server.port()).await;
+    let store = connect(&proxy.url()).await;
+    store.set("key", b"1", SetOptions::default()).await.unwrap();
+    proxy.silence();
+    let started = Instant::now();
+    let error = store.get("key").await.unwrap_err();
+    assert_eq!((error.kind(), error.executed()), (ErrorKind::Timeout, Executed::Maybe));
+    assert!(started.elapsed() < DEADLINE * 2);
+    assert_eq!(soon("a new connection", store.get("key")).await.unwrap().unwrap(), "1");
+    assert_eq!(proxy.accepted(), 2);
+}
+
+#[tokio::test]
+async fn a_refused_login_is_told_and_forgotten_once_it_works() {
+    let server = Server::with_args(&["--requirepass", "one"]).unwrap();
+    let store = connect(&format!("redis://:one@127.0.0.1:{}", server.port())).await;
+    let admin = connect(&format!("redis://:one@127.0.0.1:{}", server.port())).await;
+    let set = async |password: &str| {
+        let mut set = kv_redis::redis::cmd("CONFIG");
+        set.arg("SET").arg("requirepass").arg(password).query_async::<()>(&mut admin.connection()).await.unwrap();
+    };
+    set("two").await;
+    let mut kill = kv_redis::redis::cmd("CLIENT");
+    kill.arg("KILL").arg("TYPE").arg("normal").arg("SKIPME").arg("yes");
+    kill.query_async::<i64>(&mut admin.connection()).await.unwrap();
+    eventually("the refusal is told", || async {
+        store.get("key").await.is_err_and(|error| error.kind() == ErrorKind::Auth)
+    })
+    .await;
+    set("one").await;
+    eventually("it works again", || async { store.get("key").await.is_ok() }).await;
+}
+
+#[tokio::test]
+async fn a_demoted_server_is_left_for_a_new_connection() {
+    let server = Server::start().unwrap();
+    let store = connect(&server.url()).await;
+    let before = client_id(&store).await;
+    server.call(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
+    let error = store.set("key", b"1", SetOptions::default()).await.unwrap_err();
+    assert_eq!((error.kind(), error.executed()), (ErrorKind::Unavailable, Executed::No));
+    server.call(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    store.set("key", b"1", SetOptions::default()).await.unwrap();
+    assert_ne!(client_id(&store).await, before);
+}
+
+#[tokio::test]
+async fn many_callers_make_few_attempts_and_all_end_in_time() {
+    let server = Server::start().unwrap();
+    let store = connect(&server.url()).await;
+    server.kill().unwrap();
+    // Somebody on the port who hangs up on everyone.
+    let stranger = TcpListener::bind(("127.0.0.1", server.port())).await.unwrap();
+    let knocks = tokio::spawn(async move {
+        let mut knocks = 0;
+        let ended = Instant::now() + Duration::from_secs(1);
+        while let Ok(Ok(_)) = tokio::time::timeout_at(ended.into(), stranger.accept()).await {
+            knocks += 1;
+        }
+        knocks
+    });
+    let callers: Vec<_> = (0..64)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let ended = Instant::now() + Duration::from_millis(900);
+                while Instant::now() < ended {
+                    let started = Instant::now();
+                    let error = store.get("key").await.unwrap_err();
+                    assert!(error.is_temporary(), "{error}");
+                    assert!(started.elapsed() < DEADLINE * 2, "{:?}", started.elapsed());
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    let knocks = knocks.await.unwrap();
+    // Pauses of 10 ms and doubling, less jitter: some ten a second, where 64 callers without a pause make thousands.
+    assert!((1..100).contains(&knocks), "{knocks} attempts");
+    server.restart().unwrap();
+    let started = Instant::now();
+    eventually("it comes back", || async { store.get("key").await.is_ok() }).await;
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?} after the port answers", started.elapsed());
+}
+
+#[tokio::test]
+async fn every_redis_command_is_one_call_away_and_bounded() {
+    let server = Server::start().unwrap();
+    let store = connect(&server.url()).await;
+    let mut connection = store.connection();
+    let _: i64 = connection.hincr("visits", "ada", 2).await.unwrap();
+    let (visits, length): (i64, i64) =
+        kv_redis::redis::pipe().hget("visits", "ada").hlen("visits").query_async(&mut connection).await.unwrap();
+    assert_eq!((visits, length), (2, 1));
+    server.pause().unwrap();
+    let started = Instant::now();
+    assert!(connection.hlen::<_, i64>("visits").await.unwrap_err().is_timeout());
+    assert!(started.elapsed() < DEADLINE * 2);
+}
