@@ -125,3 +125,18 @@ async fn every_redis_command_is_one_call_away_and_bounded() {
     assert!(connection.hlen::<_, i64>("visits").await.unwrap_err().is_timeout());
     assert!(started.elapsed() < DEADLINE * 2);
 }
+
+#[tokio::test]
+async fn a_borrowed_connection_is_bounded_too() {
+    let server = Server::start().unwrap();
+    let client = kv_redis::redis::Client::open(server.url()).unwrap();
+    let connection = client.get_multiplexed_async_connection().await.unwrap();
+    let options = RedisOptions::default().deadline(DEADLINE);
+    let store = RedisStore::from_connection_with(connection.clone(), options).unwrap();
+    server.pause().unwrap();
+    let started = Instant::now();
+    assert_eq!(store.get("key").await.unwrap_err().kind(), ErrorKind::Timeout);
+    assert!(started.elapsed() < DEADLINE * 2);
+    let zero = RedisStore::from_connection_with(connection, options.deadline(Duration::ZERO));
+    assert_eq!(zero.unwrap_err().kind(), ErrorKind::InvalidConfig);
+}

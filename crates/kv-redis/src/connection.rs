@@ -43,14 +43,6 @@ impl Connection {
     ) -> Self {
         Self { target: Target::Borrowed(Arc::new(connection), deadline) }
     }
-
-    /// The same connection with another deadline, where it is the store's to set.
-    pub(crate) fn with_deadline(self, deadline: Duration) -> Self {
-        match self.target {
-            Target::Own(_) => self,
-            Target::Borrowed(lent, _) => Self { target: Target::Borrowed(lent, deadline) },
-        }
-    }
 }
 
 impl ConnectionLike for Connection {

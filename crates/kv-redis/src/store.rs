@@ -41,7 +41,19 @@ impl RedisStore {
     ///
     /// It has no [`PubSub`] until [`with_subscriber`](Self::with_subscriber) says where to open subscriptions.
     pub fn from_connection(connection: impl ConnectionLike + Clone + Send + Sync + 'static) -> Self {
-        let options = RedisOptions::default();
+        Self::borrowed(connection, RedisOptions::default())
+    }
+
+    /// The same with options of one's own, of which those for connecting have no effect here.
+    pub fn from_connection_with(
+        connection: impl ConnectionLike + Clone + Send + Sync + 'static,
+        options: RedisOptions,
+    ) -> Result<Self> {
+        options.check()?;
+        Ok(Self::borrowed(connection, options))
+    }
+
+    fn borrowed(connection: impl ConnectionLike + Clone + Send + Sync + 'static, options: RedisOptions) -> Self {
         Self { connection: Connection::borrowed(connection, options.deadline), client: None, options }
     }
 
@@ -50,12 +62,6 @@ impl RedisStore {
     pub fn with_subscriber(mut self, client: Client) -> Self {
         self.client = Some(client);
         self
-    }
-
-    /// Replaces the options of a store on a service's connection; those of connecting have no effect there.
-    pub fn with_options(self, options: RedisOptions) -> Result<Self> {
-        options.check()?;
-        Ok(Self { connection: self.connection.with_deadline(options.deadline), client: self.client, options })
     }
 
     /// The options in force.
