@@ -2,7 +2,7 @@ use kv_core::{Error, ErrorKind, Executed};
 use redis::RedisError;
 
 /// A redis-rs error in the terms of kv-core, by the server's error code where there is one.
-pub(crate) fn classify(operation: &'static str, error: RedisError) -> Error {
+pub(crate) fn classify(operation: &'static str, error: &RedisError) -> Error {
     let Some(code) = error.code() else { return classify_local(operation, error) };
     let detail = error.detail().unwrap_or_default();
     let not_executed = |kind| Error::new(kind, operation).with_executed(Executed::No).with_detail(code.to_owned());
@@ -34,21 +34,30 @@ fn without_arguments(detail: &str) -> &str {
 }
 
 /// An error that no server sent.
-fn classify_local(operation: &'static str, error: RedisError) -> Error {
+fn classify_local(operation: &'static str, error: &RedisError) -> Error {
     let of = |kind| Error::new(kind, operation);
     match error.kind() {
         redis::ErrorKind::AuthenticationFailed => of(ErrorKind::Auth),
         redis::ErrorKind::InvalidClientConfig | redis::ErrorKind::RESP3NotSupported => {
-            of(ErrorKind::InvalidConfig).with_source(error)
+            of(ErrorKind::InvalidConfig).with_source(Told(error.to_string()))
         }
         redis::ErrorKind::Parse | redis::ErrorKind::UnexpectedReturnType => of(ErrorKind::UnexpectedReply),
-        _ if error.is_timeout() => of(ErrorKind::Timeout).with_source(error),
-        _ if error.is_connection_refusal() => of(ErrorKind::Unavailable).with_executed(Executed::No).with_source(error),
-        _ if error.is_io_error() || error.is_connection_dropped() => of(ErrorKind::Unavailable).with_source(error),
-        redis::ErrorKind::Client => of(ErrorKind::InvalidInput).with_source(error),
-        _ => of(ErrorKind::Rejected).with_source(error),
+        _ if error.is_timeout() => of(ErrorKind::Timeout).with_source(Told(error.to_string())),
+        _ if error.is_connection_refusal() => {
+            of(ErrorKind::Unavailable).with_executed(Executed::No).with_source(Told(error.to_string()))
+        }
+        _ if error.is_io_error() || error.is_connection_dropped() => {
+            of(ErrorKind::Unavailable).with_source(Told(error.to_string()))
+        }
+        redis::ErrorKind::Client => of(ErrorKind::InvalidInput).with_source(Told(error.to_string())),
+        _ => of(ErrorKind::Rejected).with_source(Told(error.to_string())),
     }
 }
+
+/// What redis-rs says, cause included: as a source it would be told twice, and tie callers to a version of redis-rs.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Told(String);
 
 pub(crate) fn timed_out(operation: &'static str) -> Error {
     Error::new(ErrorKind::Timeout, operation).with_detail("deadline passed")

@@ -61,7 +61,7 @@ impl Subscriber {
             RedisResult::Ok((sink, stream))
         };
         match timeout(self.options.connect_timeout.saturating_add(self.options.deadline), opening).await {
-            Ok(link) => link.map_err(|error| classify("subscribe", error)),
+            Ok(link) => link.map_err(|error| classify("subscribe", &error)),
             Err(_) => Err(timed_out("subscribe")),
         }
     }

@@ -4,7 +4,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use kv_core::{Arg, Error, ErrorKind, Reply, Result, Script, ScriptStore};
-use redis::{Cmd, ServerErrorKind, Value, cmd};
+use redis::{Cmd, ServerErrorKind, Value};
 use tokio::time::{Instant, timeout};
 
 #[async_trait]
@@ -23,7 +23,7 @@ impl ScriptStore for RedisStore {
             }
             known => known,
         };
-        let reply = reply.map_err(|error| classify(operation, error))?;
+        let reply = reply.map_err(|error| classify(operation, &error))?;
         to_reply(operation, reply)
     }
 
@@ -34,8 +34,13 @@ impl ScriptStore for RedisStore {
 }
 
 fn command(name: &str, script: &str, keys: &[&str], args: &[Arg<'_>]) -> Cmd {
-    let mut command = cmd(name);
-    command.arg(script).arg(keys.len()).arg(keys);
+    /// The longest decimal number, and more than the count of keys.
+    const NUMBER: usize = 20;
+    let bytes: usize = keys.iter().map(|key| key.len()).sum::<usize>()
+        + args.iter().map(|arg| if let Arg::Bytes(bytes) = arg { bytes.len() } else { NUMBER }).sum::<usize>();
+    // One allocation for all: a command that grows as it is written costs more than the rest of the call.
+    let mut command = Cmd::with_capacity(3 + keys.len() + args.len(), name.len() + script.len() + NUMBER + bytes);
+    command.arg(name).arg(script).arg(keys.len()).arg(keys);
     for arg in args {
         match arg {
             Arg::Bytes(bytes) => command.arg(*bytes),
@@ -55,7 +60,7 @@ fn to_reply(operation: &'static str, value: Value) -> Result<Reply> {
         Value::Array(items) => {
             Reply::Array(items.into_iter().map(|item| to_reply(operation, item)).collect::<Result<_>>()?)
         }
-        Value::ServerError(error) => return Err(classify(operation, error.into())),
+        Value::ServerError(error) => return Err(classify(operation, &error.into())),
         _ => return Err(Error::new(ErrorKind::UnexpectedReply, operation)),
     })
 }

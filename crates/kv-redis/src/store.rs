@@ -33,7 +33,7 @@ impl RedisStore {
         let info = url.into_connection_info().map_err(refused)?;
         let tcp = info.tcp_settings().clone().set_nodelay(true);
         let client = Client::open(info.set_tcp_settings(tcp)).map_err(refused)?;
-        let link = Link::open(client.clone(), options).await.map_err(|error| classify("connect", error))?;
+        let link = Link::open(client.clone(), options).await.map_err(|error| classify("connect", &error))?;
         Ok(Self { connection: Connection::own(link), client: Some(client), options })
     }
 
@@ -80,7 +80,7 @@ impl RedisStore {
 
     /// Sends one command.
     pub(crate) async fn query<T: FromRedisValue>(&self, operation: &'static str, command: &Cmd) -> Result<T> {
-        command.query_async(&mut self.connection()).await.map_err(|error| classify(operation, error))
+        command.query_async(&mut self.connection()).await.map_err(|error| classify(operation, &error))
     }
 
     fn limits(&self) -> &Limits {
@@ -169,7 +169,7 @@ impl KvStore for RedisStore {
         for (key, value) in entries {
             transaction.cmd("SET").arg(key).arg(value).arg("PX").arg(millis).ignore();
         }
-        transaction.query_async(&mut self.connection()).await.map_err(|error| classify("mset", error))
+        transaction.query_async(&mut self.connection()).await.map_err(|error| classify("mset", &error))
     }
 
     fn scripts(&self) -> Option<&dyn ScriptStore> {
