@@ -65,7 +65,8 @@ async fn a_value_is_loaded_once_and_then_served(backend: &Backend) {
     assert_eq!(cache.get("k").await.unwrap(), Lookup::Hit(Arc::new("v".to_owned())));
     assert_eq!(cache.get("absent").await.unwrap(), Lookup::Miss);
     let stats = cache.stats();
-    assert_eq!((stats.hits, stats.misses, stats.loads, stats.not_stored), (3, 2, 1, 0));
+    assert_eq!((stats.hits, stats.misses, stats.loads, stats.joined), (3, 1, 1, 0));
+    assert_eq!((stats.reads(), stats.hit_ratio()), (5, 0.6));
     assert!(!backend.store.exists("cache:{k}:load").await.unwrap(), "the right to store is given back");
 }
 
@@ -252,7 +253,7 @@ async fn a_load_that_began_before_an_invalidation_is_not_stored(backend: &Backen
     gate.notify_one();
     assert_eq!(*old.await.unwrap().unwrap(), "old", "who waited already gets what was read");
     assert_eq!(cache.get("k").await.unwrap(), Lookup::Hit(Arc::new("new".to_owned())));
-    assert_eq!((cache.stats().not_stored, db.loads()), (1, 1));
+    assert_eq!((cache.stats().invalidated, db.loads()), (1, 1));
 
     // Without a newer load there is nothing to find.
     cache.invalidate("k").await.unwrap();
@@ -354,6 +355,7 @@ async fn a_dead_process_blocks_storing_for_a_bounded_time(backend: &Backend) {
     backend.store.set("cache:{k}:load", b"dead", token).await.unwrap();
     let value = cache.get_or_load("k", || db.clone().load(Some("v"))).await.unwrap();
     assert_eq!((&**value.unwrap(), cache.get("k").await.unwrap()), ("v", Lookup::Miss), "served, not stored");
+    assert_eq!(cache.stats().raced, 1);
     backend.pass(Duration::from_millis(55)).await;
     cache.get_or_load("k", || db.clone().load(Some("v"))).await.unwrap();
     assert!(matches!(cache.get("k").await.unwrap(), Lookup::Hit(_)));

@@ -52,8 +52,11 @@ impl<V> Cache<V> {
     /// A value that does not decode is a miss.
     pub async fn get(&self, key: &str) -> Result<Lookup<V>, CacheError> {
         let key = self.inner.remote.keys.key(key, "")?;
-        let found = self.inner.remote.lookup(&key).await?;
-        Ok(found.unwrap_or(Lookup::Miss))
+        let found = self.inner.remote.lookup(&key).await?.unwrap_or(Lookup::Miss);
+        if let Lookup::Miss = found {
+            self.inner.remote.counters.misses.count();
+        }
+        Ok(found)
     }
 
     /// Forgets a key: whoever asks after this gets what a loader brings that began after this was called.

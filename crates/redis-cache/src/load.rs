@@ -23,30 +23,34 @@ impl<V: Send + Sync + 'static> Remote<V> {
         let lease = Limits::ttl_millis("cache", self.options.load_timeout)?.saturating_add(1000);
         let args = [token.as_str().into(), Arg::Int(lease), Arg::Int(i64::from(!replace))];
         let may_store = match self.run(&BEGIN, &[key, load_key], &args).await {
-            Ok(Reply::Bytes(bytes)) => match self.decode(&bytes) {
+            Ok(Reply::Bytes(bytes)) => match self.decode(&bytes).inspect(|found| self.count(found)) {
                 Some(Lookup::Hit(value)) => return Ok(Some(value)),
                 Some(Lookup::Null) => return Ok(None),
                 _ => false,
             },
-            Ok(reply) => reply == Reply::Int(1),
+            Ok(Reply::Int(1)) => true,
+            Ok(_) => {
+                self.counters.raced.count();
+                false
+            }
             Err(error) if error.is_temporary() => false,
             Err(error) => return Err(error.into()),
         };
         let outcome = self.run_loader(loading).await;
-        let stored = match &outcome {
-            Ok(value) if may_store => self.commit(key, load_key, &token, value.as_deref()).await,
-            Err(_) if may_store => self.run(&ABANDON, &[load_key], &[token.as_str().into()]).await.map(|_| true),
-            outcome => Ok(outcome.is_err()),
-        };
-        match stored {
-            Ok(true) => {}
-            Ok(false) => self.counters.not_stored.count(),
-            Err(error) => {
-                self.counters.not_stored.count();
-                tracing::warn!(%error, "a loaded value is not cached");
-            }
+        if may_store && let Err(error) = self.settle(key, load_key, &token, &outcome).await {
+            tracing::warn!(%error, "a loaded value is not cached");
         }
         outcome
+    }
+
+    /// Stores what the load brought, or gives the right to store to the next.
+    async fn settle(&self, key: &str, load_key: &str, token: &str, outcome: &Outcome<V>) -> Result<()> {
+        match outcome {
+            Err(_) => drop(self.run(&ABANDON, &[load_key], &[token.into()]).await?),
+            Ok(value) if self.commit(key, load_key, token, value.as_deref()).await? => {}
+            Ok(_) => self.counters.invalidated.count(),
+        }
+        Ok(())
     }
 
     /// Runs the loader in a task of its own, so that its panic or its time-out ends nothing else.

@@ -34,15 +34,18 @@ impl<V> Remote<V> {
                 return Err(error);
             }
         };
-        match &found {
-            Some(Lookup::Hit(_)) => self.counters.hits.count(),
-            Some(Lookup::Null) => {
-                self.counters.hits.count();
-                self.counters.null_hits.count();
-            }
-            Some(Lookup::Miss) | None => self.counters.misses.count(),
-        }
+        found.iter().for_each(|found| self.count(found));
         Ok(found)
+    }
+
+    /// Counts a read that the store answered.
+    pub(crate) fn count(&self, found: &Lookup<V>) {
+        match found {
+            Lookup::Miss => return,
+            Lookup::Null => self.counters.null_hits.count(),
+            Lookup::Hit(_) => {}
+        }
+        self.counters.hits.count();
     }
 
     pub(crate) fn decode(&self, bytes: &Bytes) -> Option<Lookup<V>> {

@@ -1,6 +1,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a cache did since it was built, all clones together.
+///
+/// A read that ends without an error is one of `hits`, `misses`, `joined` and `loads`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheStats {
@@ -8,16 +10,30 @@ pub struct CacheStats {
     pub hits: u64,
     /// Those of the hits that knew of an absence.
     pub null_hits: u64,
-    /// Reads the store had no answer for.
+    /// Reads by [`get`](crate::Cache::get) that the store had no answer for.
     pub misses: u64,
     /// Reads that waited for a load another caller had begun.
     pub joined: u64,
-    /// Times a loader ran.
+    /// Reads that began a load, and with it a loader.
     pub loads: u64,
-    /// Loads whose value was not stored: invalidated meanwhile, begun while another load might store, or the store away.
-    pub not_stored: u64,
-    /// Times the store failed and the cache went on without it.
+    /// Loads that were not stored because another process was loading the key already.
+    pub raced: u64,
+    /// Loads that were not stored because the key was invalidated meanwhile, or the load took too long.
+    pub invalidated: u64,
+    /// Times the store failed, and the cache went on without it where it could.
     pub store_errors: u64,
+}
+
+impl CacheStats {
+    /// The reads that ended without an error of the store.
+    pub fn reads(&self) -> u64 {
+        self.hits + self.misses + self.joined + self.loads
+    }
+
+    /// The share of reads that the store answered, from 0 to 1; 0 before the first read.
+    pub fn hit_ratio(&self) -> f64 {
+        self.hits as f64 / self.reads().max(1) as f64
+    }
 }
 
 #[derive(Debug, Default)]
@@ -27,7 +43,8 @@ pub(crate) struct Counters {
     pub(crate) misses: Counter,
     pub(crate) joined: Counter,
     pub(crate) loads: Counter,
-    pub(crate) not_stored: Counter,
+    pub(crate) raced: Counter,
+    pub(crate) invalidated: Counter,
     pub(crate) store_errors: Counter,
 }
 
@@ -49,7 +66,8 @@ impl Counters {
             misses: read(&self.misses),
             joined: read(&self.joined),
             loads: read(&self.loads),
-            not_stored: read(&self.not_stored),
+            raced: read(&self.raced),
+            invalidated: read(&self.invalidated),
             store_errors: read(&self.store_errors),
         }
     }
