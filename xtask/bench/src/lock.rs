@@ -1,0 +1,77 @@
+//! Acquire and release a lock nobody else wants.
+
+mod contenders;
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use kv_redis::{RedisOptions, RedisStore};
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, IntoConnectionInfo};
+use redis_lock::{LockManager, LockOptions};
+
+use self::contenders::{Fenced, Ours, Plain, Rslock};
+use crate::load::ClosedLoop;
+use crate::pin::Placement;
+use crate::scenario::{BoxFuture, Contenders, Scenario};
+
+/// What any of them adds to the round trips, and nothing else.
+pub(crate) const UNCONTENDED: Scenario = Scenario {
+    name: "lock-uncontended",
+    about: "one task acquires and releases one lock",
+    pin: Placement::Same,
+    crates: CRATES,
+    contenders: |url| contenders(url, 1),
+};
+
+/// What one connection and one core of the client carry.
+pub(crate) const UNCONTENDED_64: Scenario = Scenario {
+    name: "lock-uncontended-64",
+    about: "64 tasks acquire and release a lock each",
+    pin: Placement::Split,
+    crates: CRATES,
+    contenders: |url| contenders(url, 64),
+};
+
+const CRATES: &[&str] = &["redis", "tokio", "redis-lock", "kv-redis", "rslock"];
+
+const FENCED: &[(&str, u64)] = &[("evalsha", 2), ("set", 1), ("incr", 1), ("get", 1), ("del", 1)];
+const PLAIN: &[(&str, u64)] = &[("evalsha", 1), ("set", 1), ("get", 1), ("del", 1)];
+
+fn contenders(url: String, tasks: usize) -> BoxFuture<'static, Result<Contenders>> {
+    Box::pin(async move {
+        let client = client(&url)?;
+        // redis-rs' own response timeout stays: a floor that may hang forever has not the same guarantee.
+        let config = ConnectionManagerConfig::new().set_pipeline_buffer_size(RedisOptions::default().pipeline_buffer);
+        let connection = ConnectionManager::new_with_config(client.clone(), config.clone()).await?;
+        let patient = ConnectionManager::new_with_config(client.clone(), config.set_response_timeout(None)).await?;
+        let store = Arc::new(RedisStore::connect(&url).await?);
+        let ours = LockManager::new(store, LockOptions::default())?;
+        let rslock = rslock::LockManager::from_clients(vec![client]);
+        let fenced = |prefix, connection: &ConnectionManager| {
+            (0..tasks).map(|task| Fenced::new(connection.clone(), prefix, task)).collect()
+        };
+        Ok(vec![
+            ClosedLoop::boxed("floor", FENCED, fenced("floor", &connection)),
+            ClosedLoop::boxed("floor, no deadline", FENCED, fenced("patient", &patient)),
+            ClosedLoop::boxed("redis-lock", FENCED, (0..tasks).map(|task| Ours::new(ours.clone(), task)).collect()),
+            ClosedLoop::boxed(
+                "floor, no fence",
+                PLAIN,
+                (0..tasks).map(|task| Plain::new(connection.clone(), task)).collect(),
+            ),
+            ClosedLoop::boxed(
+                "rslock, no fence",
+                PLAIN,
+                (0..tasks).map(|task| Rslock::new(rslock.clone(), task)).collect(),
+            ),
+        ])
+    })
+}
+
+/// The same transport for all.
+fn client(url: &str) -> Result<Client> {
+    let info = url.into_connection_info()?;
+    let tcp = info.tcp_settings().clone().set_nodelay(true);
+    Ok(Client::open(info.set_tcp_settings(tcp))?)
+}

@@ -1,0 +1,101 @@
+//! Rounds: every contender takes its turn in each, so that what disturbs the machine disturbs them all.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tokio::runtime::{Builder, Runtime};
+use xtask::fixture::Server;
+use xtask::resp::Connection;
+
+use crate::meter::{self, Meter};
+use crate::pin::{Pinned, Placement};
+use crate::progress::Progress;
+use crate::scenario::{Contender, Scenario};
+
+/// How much is measured.
+pub(crate) struct Plan {
+    pub(crate) rounds: usize,
+    /// How long each turn lasts.
+    pub(crate) time: Duration,
+    /// The one contender to run.
+    pub(crate) only: Option<String>,
+}
+
+/// What a scenario yields.
+pub(crate) struct Report {
+    pub(crate) scenario: &'static Scenario,
+    pub(crate) pinning: String,
+    pub(crate) time: Duration,
+    pub(crate) rounds: usize,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// All turns of one contender, in the order of the rounds.
+pub(crate) struct Row {
+    pub(crate) contender: &'static str,
+    pub(crate) turns: Vec<Turn>,
+}
+
+/// One turn, per operation.
+pub(crate) struct Turn {
+    pub(crate) ops_per_s: f64,
+    pub(crate) p50_us: Option<f64>,
+    pub(crate) p99_us: Option<f64>,
+    pub(crate) client_us: Option<f64>,
+    pub(crate) server_us: f64,
+    pub(crate) script_us: f64,
+    pub(crate) commands: BTreeMap<String, f64>,
+    pub(crate) figures: BTreeMap<&'static str, f64>,
+}
+
+/// Runs a scenario on a fresh server.
+pub(crate) fn run(scenario: &'static Scenario, placement: Placement, plan: &Plan) -> Result<Report> {
+    let Plan { rounds, time, .. } = *plan;
+    let server = Server::start()?;
+    let mut control = meter::connect(server.port())?;
+    let pinned = Pinned::new(placement, meter::server_pid(&mut control)?);
+    // Made after pinning: its threads inherit the place, and there are as many as it has processors.
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let mut contenders = runtime.block_on((scenario.contenders)(server.url()))?;
+    if let Some(only) = &plan.only {
+        contenders.retain(|contender| contender.name() == only);
+        ensure!(!contenders.is_empty(), "{} has no contender {only}", scenario.name);
+    }
+    let mut turns: Vec<Vec<Turn>> = contenders.iter().map(|_| Vec::with_capacity(rounds)).collect();
+    let mut progress = Progress::new(scenario.name, rounds);
+    for round in 0..rounds {
+        for place in 0..contenders.len() {
+            let index = (round + place) % contenders.len();
+            let contender = contenders[index].as_mut();
+            progress.show(round, contender.name());
+            let turn = turn(&runtime, &mut control, contender, time);
+            turns[index].push(turn.with_context(|| format!("{}: {}", scenario.name, contenders[index].name()))?);
+        }
+    }
+    let rows = contenders.iter().zip(turns).map(|(contender, turns)| Row { contender: contender.name(), turns });
+    Ok(Report { scenario, pinning: pinned.description.clone(), time, rounds, rows: rows.collect() })
+}
+
+fn turn(runtime: &Runtime, control: &mut Connection, contender: &mut dyn Contender, time: Duration) -> Result<Turn> {
+    runtime.block_on(contender.work(time / 10)).context("warm-up")?;
+    let before = Meter::read(control)?;
+    let sample = runtime.block_on(contender.work(time))?;
+    let spent = Meter::read(control)?.since(&before);
+    ensure!(sample.ops > 0, "not one operation");
+    for (command, per_op) in contender.commands() {
+        let count = spent.commands.get(*command).copied().unwrap_or_default();
+        ensure!(count == per_op * sample.ops, "{count} times {command} in {} operations", sample.ops);
+    }
+    let ops = sample.ops as f64;
+    Ok(Turn {
+        ops_per_s: ops / sample.elapsed.as_secs_f64(),
+        p50_us: sample.latencies.quantile_us(0.5),
+        p99_us: sample.latencies.quantile_us(0.99),
+        client_us: spent.client_us.map(|micros| micros / ops),
+        server_us: spent.server_us / ops,
+        script_us: spent.script_us / ops,
+        commands: spent.commands.into_iter().map(|(name, count)| (name, count as f64 / ops)).collect(),
+        figures: sample.figures,
+    })
+}

@@ -1,0 +1,53 @@
+//! What is measured: a scenario is a set of contenders that do the same work.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::histogram::Histogram;
+use crate::lock;
+use crate::pin::Placement;
+
+/// Every scenario there is.
+pub(crate) static SCENARIOS: &[Scenario] = &[lock::UNCONTENDED, lock::UNCONTENDED_64];
+
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub(crate) type Contenders = Vec<Box<dyn Contender>>;
+
+/// One question, and those who answer it.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    /// One line: what an operation is, and how many run at once.
+    pub(crate) about: &'static str,
+    /// Where client and server run unless the command line says otherwise.
+    pub(crate) pin: Placement,
+    /// The crates whose versions the report names.
+    pub(crate) crates: &'static [&'static str],
+    /// Connects the contenders to the server at this URL. The first is what the others are compared to.
+    pub(crate) contenders: fn(url: String) -> BoxFuture<'static, Result<Contenders>>,
+}
+
+/// One row of the table.
+pub(crate) trait Contender {
+    fn name(&self) -> &'static str;
+
+    /// How often one operation runs each of these commands on the server, inside of scripts too.
+    /// A round that differs fails: work that is not done is not fast.
+    fn commands(&self) -> &'static [(&'static str, u64)];
+
+    /// Works for this long, in spawned tasks: the body of `block_on` pays for one more wake-up per reply.
+    fn work(&mut self, time: Duration) -> BoxFuture<'_, Result<Sample>>;
+}
+
+/// What one turn of a contender yields.
+#[derive(Default)]
+pub(crate) struct Sample {
+    pub(crate) ops: u64,
+    pub(crate) elapsed: Duration,
+    /// Empty where an operation is too short for a clock.
+    pub(crate) latencies: Histogram,
+    /// What speed does not tell, by the name of its column: the longest wait, fairness.
+    pub(crate) figures: BTreeMap<&'static str, f64>,
+}
