@@ -8,6 +8,7 @@ mod cache;
 mod cancellation;
 mod compress;
 mod config;
+mod cost;
 mod differential;
 mod embed;
 mod faults;

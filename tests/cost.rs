@@ -1,0 +1,105 @@
+//! What the READMEs say a call costs, as the server counts it.
+
+use crate::backend::Backend;
+use kv_core::{KvStore, MemoryStore, SetOptions};
+use redis_cache::{Cache, CacheOptions};
+use redis_lock::{LockManager, LockOptions};
+use redis_ratelimit::{Quota, RateLimitOptions, RateLimiter};
+use std::{collections::BTreeMap, io, time::Duration};
+use xtask::resp::Reply;
+
+/// The commands a call makes the server execute, those within scripts too.
+async fn commands<T>(backend: &Backend, call: impl Future<Output = T>) -> BTreeMap<String, u32> {
+    let server = backend.server.as_ref().unwrap();
+    server.call(&["CONFIG", "RESETSTAT"]).unwrap();
+    call.await;
+    let Reply::Bulk(Some(stats)) = server.call(&["INFO", "commandstats"]).unwrap() else { panic!("no statistics") };
+    let counted = String::from_utf8(stats).unwrap();
+    let line = |line: &str| {
+        let (name, figures) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        // How the test asks.
+        let asked = matches!(name, "config|resetstat" | "info");
+        (!asked).then(|| (name.to_owned(), figures.split(',').next().unwrap().parse().unwrap()))
+    };
+    counted.lines().filter_map(line).collect()
+}
+
+fn executed(expected: &[(&str, u32)]) -> BTreeMap<String, u32> {
+    expected.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+}
+
+#[tokio::test]
+async fn every_method_of_a_store_is_one_command() {
+    let backend = Backend::redis("").await;
+    let (store, minute) = (&backend.store, Duration::from_secs(60));
+    assert_eq!(commands(&backend, store.get("a")).await, executed(&[("get", 1)]));
+    let set = store.set("a", b"1", SetOptions::default().ttl(minute));
+    assert_eq!(commands(&backend, set).await, executed(&[("set", 1)]));
+    assert_eq!(commands(&backend, store.delete(&["a", "b"])).await, executed(&[("unlink", 1)]));
+    assert_eq!(commands(&backend, store.mget(&["a", "b"])).await, executed(&[("mget", 1)]));
+    assert_eq!(commands(&backend, store.mset(&[("a", b"1"), ("b", b"2")], None)).await, executed(&[("mset", 1)]));
+    // One round trip all the same.
+    let timed = commands(&backend, store.mset(&[("a", b"1"), ("b", b"2")], Some(minute))).await;
+    assert_eq!(timed, executed(&[("exec", 1), ("multi", 1), ("set", 2)]));
+    for nothing in [commands(&backend, store.mget(&[])).await, commands(&backend, store.delete(&[])).await] {
+        assert_eq!(nothing, executed(&[]));
+    }
+}
+
+#[tokio::test]
+async fn a_lock_is_one_script_to_take_and_one_to_give_back() {
+    let backend = Backend::redis("").await;
+    let locks = LockManager::new(backend.store.clone(), LockOptions::default()).unwrap();
+    let cold =
+        commands(&backend, async { locks.try_acquire("job").await.unwrap().acquired().unwrap().release().await });
+    assert_eq!(cold.await["eval"], 2, "a script the server does not know is sent with its body");
+    let mut guard = None;
+    let take = commands(&backend, async { guard = locks.try_acquire("job").await.unwrap().acquired() }).await;
+    assert_eq!(take, executed(&[("evalsha", 1), ("incr", 1), ("set", 1)]));
+    let held = commands(&backend, locks.try_acquire("job")).await;
+    assert_eq!(held, executed(&[("evalsha", 1), ("pttl", 1), ("set", 1)]));
+    let give = commands(&backend, guard.unwrap().release()).await;
+    assert_eq!(give, executed(&[("del", 1), ("evalsha", 1), ("get", 1)]));
+}
+
+#[tokio::test]
+async fn a_check_is_one_script_and_a_denial_writes_nothing() {
+    let backend = Backend::redis("").await;
+    let quota = Quota::per_hour(10).burst(2);
+    let limiter = RateLimiter::new(backend.store.clone(), quota, RateLimitOptions::default()).unwrap();
+    limiter.check("ada").await.unwrap();
+    let admitted = commands(&backend, limiter.check("ada")).await;
+    assert_eq!(admitted, executed(&[("evalsha", 1), ("get", 1), ("set", 1), ("time", 1)]));
+    for call in [commands(&backend, limiter.check("ada")).await, commands(&backend, limiter.peek("ada")).await] {
+        assert_eq!(call, executed(&[("evalsha", 1), ("get", 1), ("time", 1)]));
+    }
+    assert_eq!(commands(&backend, limiter.reset("ada")).await, executed(&[("unlink", 1)]));
+}
+
+#[tokio::test]
+async fn a_hit_is_one_get_and_a_miss_two_scripts_more() {
+    let backend = Backend::redis("").await;
+    let cache = Cache::<String>::new(backend.store.clone(), CacheOptions::default()).unwrap();
+    let load = || async { Ok::<_, io::Error>(Some("v".to_owned())) };
+    cache.get_or_load("warm", load).await.unwrap();
+    let miss = commands(&backend, cache.get_or_load("k", load)).await;
+    // The value is looked for twice: the second time as the right to store is taken.
+    assert_eq!(miss, executed(&[("del", 1), ("evalsha", 2), ("get", 3), ("set", 2)]));
+    assert_eq!(commands(&backend, cache.get_or_load("k", load)).await, executed(&[("get", 1)]));
+    assert_eq!(commands(&backend, cache.get("k")).await, executed(&[("get", 1)]));
+    assert_eq!(commands(&backend, cache.invalidate("k")).await, executed(&[("unlink", 1)]));
+}
+
+#[tokio::test]
+async fn a_limiter_in_memory_keeps_one_key_per_id() {
+    let store = MemoryStore::new();
+    let limiter =
+        RateLimiter::new(std::sync::Arc::new(store.clone()), Quota::per_second(5), RateLimitOptions::default())
+            .unwrap();
+    for i in 0..100 {
+        limiter.check(&format!("client {}", i % 10)).await.unwrap();
+    }
+    assert_eq!(store.len(), 10);
+    store.clock().advance(Duration::from_secs(10));
+    assert!(store.is_empty(), "and forgets those who are away");
+}
