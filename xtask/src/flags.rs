@@ -52,8 +52,11 @@ xflags::xflags! {
     }
 }
 
-/// Marks where the arguments for somebody else begin, so that nobody has to type `--`.
+/// Marks where the arguments for somebody else begin, so that nobody has to type `--`; nothing at all asks for help.
 pub(crate) fn pass_through(mut args: Vec<OsString>) -> Vec<OsString> {
+    if args.is_empty() {
+        return vec!["--help".into()];
+    }
     let ours = match args.first().and_then(|task| task.to_str()) {
         Some("demo" | "bench") => 1,
         Some("example") if args.get(1).is_some_and(|name| !name.to_string_lossy().starts_with('-')) => 2,
