@@ -213,6 +213,7 @@ async fn a_server_at_its_memory_limit_is_out_of_memory() {
     let error = store.set("key", b"value", SetOptions::default()).await.unwrap_err();
     assert_eq!((error.kind(), error.executed()), (ErrorKind::OutOfMemory, Executed::No), "{error}");
     let locks = LockManager::new(Arc::new(store.clone()), LockOptions::default()).unwrap();
-    assert!(matches!(locks.try_acquire("job").await, Err(LockError::Store(e)) if e.kind() == ErrorKind::OutOfMemory));
+    let error = locks.try_acquire("job").await.unwrap_err();
+    assert!(matches!(&error, LockError::Store(e) if e.kind() == ErrorKind::OutOfMemory), "{error}");
     assert!(store.require_pubsub("test").is_ok());
 }

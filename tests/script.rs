@@ -35,6 +35,15 @@ fn keep_max(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Res
     Ok(Reply::Array(vec![old, Reply::Int(1), Reply::Int(i64::from(store.pttl(key) > 0))]))
 }
 
+static WRITE_AND_FAIL: Script = Script::new(
+    "test/write-and-fail",
+    r#"redis.call("SET", KEYS[1], "written"); return redis.call("INCR", KEYS[2])"#,
+    |store, keys, _| {
+        store.set(keys[0], "written", None);
+        store.incr_by(keys[1], 1).map(Reply::Int)
+    },
+);
+
 async fn keep(backend: &Backend, value: i64) -> Reply {
     backend.run(&KEEP_MAX, &["{max}", "{max}:news"], &[Arg::Int(value), Arg::Int(60_000)]).await.unwrap()
 }
@@ -57,6 +66,11 @@ async fn a_failing_script_is_a_typed_error(backend: &Backend) {
     let error = run(&["{hash}", "{hash}:news"]).await;
     assert_eq!((error.kind(), error.operation()), (ErrorKind::WrongType, "test/keep-max"), "{error}");
     assert_eq!(run(&["", "news"]).await.kind(), ErrorKind::InvalidInput);
+
+    // What a script wrote before it failed stays, and the error does not deny it.
+    let error = backend.run(&WRITE_AND_FAIL, &["{hash}:a", "{hash}"], &[]).await.unwrap_err();
+    assert_eq!((error.kind(), error.executed()), (ErrorKind::WrongType, Executed::Maybe), "{error}");
+    assert_eq!(backend.store.get("{hash}:a").await.unwrap().unwrap(), "written");
     assert_eq!(told(None).into_int("test").unwrap_err().kind(), ErrorKind::UnexpectedReply);
 }
 

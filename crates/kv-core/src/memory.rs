@@ -5,8 +5,8 @@ mod twin;
 pub use twin::TwinContext;
 
 use crate::{
-    Arg, Clock, Condition, Error, ErrorKind, KvStore, Limits, PubSub, Reply, Result, Script, ScriptStore, SetOptions,
-    Subscription, Ttl,
+    Arg, Clock, Condition, Error, ErrorKind, Executed, KvStore, Limits, PubSub, Reply, Result, Script, ScriptStore,
+    SetOptions, Subscription, Ttl,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -186,7 +186,9 @@ impl ScriptStore for MemoryStore {
         let (mut entries, _) = self.lock();
         let now_micros = self.inner.clock.now_micros();
         let mut context = TwinContext::new(&mut entries, now_micros, &self.inner.channels);
-        script.twin()(&mut context, keys, args).map_err(|error| error.with_operation(script.name()))
+        // As on a server, what the twin wrote before it failed stays.
+        let failed = |error: Error| error.with_operation(script.name()).with_executed(Executed::Maybe);
+        script.twin()(&mut context, keys, args).map_err(failed)
     }
 }
 

@@ -136,8 +136,8 @@ impl fmt::Debug for Script {
 pub trait ScriptStore: Send + Sync {
     /// Runs a script; all keys must share one hash slot. One round trip, two the first time a server sees the script.
     ///
-    /// A lost reply is an error that says it [may have been executed](crate::Executed::Maybe); the script is never
-    /// sent again behind the caller's back.
+    /// A lost reply is an error that says it [may have been executed](crate::Executed::Maybe), and so is a failure within the
+    /// script: what it wrote before stays. It is never sent again behind the caller's back.
     async fn run(&self, script: &Script, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply>;
 
     /// Runs ad-hoc Lua; [`ErrorKind::Unsupported`] on a store that has no Lua.

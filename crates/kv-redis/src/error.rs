@@ -5,6 +5,7 @@ use redis::RedisError;
 pub(crate) fn classify(operation: &'static str, error: &RedisError) -> Error {
     let Some(code) = error.code() else { return classify_local(operation, error) };
     let detail = error.detail().unwrap_or_default();
+    let (code, detail) = within_script(detail).unwrap_or((code, detail));
     let not_executed = |kind| Error::new(kind, operation).with_executed(Executed::No).with_detail(code.to_owned());
     match code {
         "LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "READONLY" | "NOREPLICAS" => {
@@ -26,6 +27,13 @@ pub(crate) fn classify(operation: &'static str, error: &RedisError) -> Error {
         }
         _ => Error::new(ErrorKind::Rejected, operation).with_detail(format!("{code} {}", without_arguments(detail))),
     }
+}
+
+/// What a command within a script said, which servers before 7.0 wrap, once or twice:
+/// `ERR Error running script (…): @user_script:2: WRONGTYPE …`, `… @user_script:9: @user_script: 9: -OOM …`.
+fn within_script(detail: &str) -> Option<(&str, &str)> {
+    let (_, place) = detail.strip_prefix("Error running script")?.rsplit_once("@user_script:")?;
+    place.split_once(": ")?.1.trim_start_matches('-').split_once(' ')
 }
 
 /// Redis quotes the arguments of a command it does not know.
@@ -58,6 +66,17 @@ fn classify_local(operation: &'static str, error: &RedisError) -> Error {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Told(String);
+
+/// The same for a script, which may have written something before a command of it failed.
+pub(crate) fn classify_script(operation: &'static str, error: &RedisError) -> Error {
+    let error = classify(operation, error);
+    match error.kind() {
+        ErrorKind::WrongType | ErrorKind::OutOfMemory | ErrorKind::Corrupt | ErrorKind::InvalidInput => {
+            error.with_executed(Executed::Maybe)
+        }
+        _ => error,
+    }
+}
 
 pub(crate) fn timed_out(operation: &'static str) -> Error {
     Error::new(ErrorKind::Timeout, operation).with_detail("deadline passed")

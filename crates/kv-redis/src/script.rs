@@ -1,6 +1,6 @@
 use crate::{
     RedisStore,
-    error::{classify, timed_out},
+    error::{classify_script, timed_out},
 };
 use async_trait::async_trait;
 use kv_core::{Arg, Error, ErrorKind, Reply, Result, Script, ScriptStore};
@@ -23,13 +23,14 @@ impl ScriptStore for RedisStore {
             }
             known => known,
         };
-        let reply = reply.map_err(|error| classify(operation, &error))?;
+        let reply = reply.map_err(|error| classify_script(operation, &error))?;
         to_reply(operation, reply)
     }
 
     async fn eval(&self, lua: &str, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
         self.options().limits.check_call("eval", keys, args)?;
-        to_reply("eval", self.query("eval", &command("EVAL", lua, keys, args)).await?)
+        let reply = command("EVAL", lua, keys, args).query_async(&mut self.connection()).await;
+        to_reply("eval", reply.map_err(|error| classify_script("eval", &error))?)
     }
 }
 
@@ -60,7 +61,7 @@ fn to_reply(operation: &'static str, value: Value) -> Result<Reply> {
         Value::Array(items) => {
             Reply::Array(items.into_iter().map(|item| to_reply(operation, item)).collect::<Result<_>>()?)
         }
-        Value::ServerError(error) => return Err(classify(operation, &error.into())),
+        Value::ServerError(error) => return Err(classify_script(operation, &error.into())),
         _ => return Err(Error::new(ErrorKind::UnexpectedReply, operation)),
     })
 }
