@@ -215,7 +215,7 @@ async fn an_oversized_value_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn memory_forgets_expired_keys_that_nobody_touches() {
+async fn memory_counts_live_keys_only() {
     let store = MemoryStore::new();
     for i in 0..10_000 {
         store.set_px(&format!("old:{i}"), b"x", Duration::from_millis(1)).await.unwrap();

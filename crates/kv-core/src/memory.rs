@@ -20,8 +20,8 @@ use std::{
 /// A complete store in this process: strings, scripts by their twins, publish and subscribe, on a [`Clock`] of its own.
 ///
 /// It behaves like one Redis server, down to the millisecond at which a key expires, and every operation is atomic. Clones
-/// share their contents. Expired keys go when touched, and in a sweep after as many writes as there are keys, so that
-/// memory stays within twice the live entries. Beyond the memory of the process nothing limits it, and nothing is
+/// share their contents. Expired keys go when touched, and in a sweep whenever the keys are twice as many as the last sweep
+/// left. Beyond the memory of the process nothing limits it, and nothing is
 /// kept when the process ends.
 ///
 /// ```

@@ -3,15 +3,21 @@ use bytes::Bytes;
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 type Subscribers = HashMap<String, Vec<Feed>>;
 
-/// Who listens on which channel. Subscribers that are gone go with the next message or subscription on their channel.
-#[derive(Default)]
+/// Who listens on which channel.
+#[derive(Clone, Default)]
 pub(super) struct Channels {
-    subscribers: Mutex<Subscribers>,
+    subscribers: Arc<Mutex<Subscribers>>,
+}
+
+/// Goes with a subscription, and takes what it leaves in the channels along.
+struct Listening {
+    channels: Channels,
+    names: Vec<String>,
 }
 
 impl Channels {
@@ -19,24 +25,17 @@ impl Channels {
         let mut subscribers = self.lock();
         let Some(feeds) = subscribers.get_mut(channel) else { return 0 };
         let message = Message { channel: channel.into(), payload: payload.clone() };
-        feeds.retain(|feed| feed.deliver(message.clone()));
-        let reached = feeds.len() as u64;
-        if feeds.is_empty() {
-            subscribers.remove(channel);
-        }
-        reached
+        feeds.iter().filter(|feed| feed.deliver(message.clone())).count() as u64
     }
 
     pub(super) fn subscribe(&self, channels: &[&str]) -> Subscription {
-        let (feed, subscription) = Subscription::new(());
+        let mut names: Vec<String> = channels.iter().map(|name| (*name).to_owned()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let (feed, subscription) = Subscription::new(Listening { channels: self.clone(), names: names.clone() });
         let mut subscribers = self.lock();
-        for (at, channel) in channels.iter().enumerate() {
-            if channels[..at].contains(channel) {
-                continue;
-            }
-            let feeds = subscribers.entry((*channel).to_owned()).or_default();
-            feeds.retain(|feed| !feed.is_closed());
-            feeds.push(feed.clone());
+        for name in names {
+            subscribers.entry(name).or_default().push(feed.clone());
         }
         subscription
     }
@@ -46,8 +45,39 @@ impl Channels {
     }
 }
 
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let mut subscribers = self.channels.lock();
+        for name in &self.names {
+            if let Some(feeds) = subscribers.get_mut(name) {
+                feeds.retain(|feed| !feed.is_closed());
+                if feeds.is_empty() {
+                    subscribers.remove(name);
+                }
+            }
+        }
+    }
+}
+
 impl fmt::Debug for Channels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Channels").field("channels", &self.lock().len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_subscription_leaves_nothing_behind() {
+        let channels = Channels::default();
+        let (one, two) = (channels.subscribe(&["a", "b", "a"]), channels.subscribe(&["b"]));
+        assert_eq!(channels.publish("b", &Bytes::new()), 2);
+        drop(one);
+        assert_eq!(channels.lock().keys().collect::<Vec<_>>(), ["b"]);
+        assert_eq!(channels.publish("b", &Bytes::new()), 1);
+        drop(two);
+        assert!(channels.lock().is_empty());
     }
 }

@@ -17,8 +17,11 @@ pub(super) struct Entry {
 #[derive(Default)]
 pub(super) struct Entries {
     map: HashMap<String, Entry>,
-    writes_since_sweep: usize,
+    /// The count of keys at which to look for expired ones: twice what the last sweep left.
+    sweep_at: usize,
 }
+
+const FIRST_SWEEP: usize = 64;
 
 impl Entries {
     pub(super) fn get(&mut self, key: &str, now: i64) -> Option<&mut Entry> {
@@ -50,8 +53,7 @@ impl Entries {
     }
 
     pub(super) fn insert(&mut self, key: &str, value: Value, expires_at: Option<i64>, now: i64) {
-        self.writes_since_sweep += 1;
-        if self.writes_since_sweep > self.map.len().max(64) {
+        if self.map.len() >= self.sweep_at.max(FIRST_SWEEP) {
             self.sweep(now);
         }
         let entry = Entry { value, expires_at };
@@ -78,8 +80,8 @@ impl Entries {
     }
 
     pub(super) fn sweep(&mut self, now: i64) {
-        self.writes_since_sweep = 0;
         self.map.retain(|_, entry| entry.expires_at.is_none_or(|at| now <= at));
+        self.sweep_at = self.map.len() * 2;
     }
 
     pub(super) fn len(&self) -> usize {
@@ -96,5 +98,30 @@ pub(super) fn parse_integer(bytes: &[u8]) -> Option<i64> {
 impl fmt::Debug for Entries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entries").field("len", &self.map.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expired_keys_that_nobody_touches_go_as_new_ones_come() {
+        let mut entries = Entries::default();
+        // Each key is new and lives for a millisecond: one is alive at any time.
+        for now in 0..100_000 {
+            entries.insert(&now.to_string(), Value::Bytes(Bytes::new()), Some(now), now);
+            assert!(entries.map.len() <= 130, "{} keys held for one alive", entries.map.len());
+        }
+    }
+
+    #[test]
+    fn live_keys_are_kept_and_seldom_looked_through() {
+        let mut entries = Entries::default();
+        for key in 0..10_000 {
+            entries.insert(&key.to_string(), Value::Bytes(Bytes::new()), None, 0);
+        }
+        assert_eq!(entries.len(), 10_000);
+        assert!(entries.sweep_at >= 10_000);
     }
 }
