@@ -39,7 +39,7 @@ fn command(name: &str, script: &str, keys: &[&str], args: &[Arg<'_>]) -> Cmd {
     const NUMBER: usize = 20;
     let bytes: usize = keys.iter().map(|key| key.len()).sum::<usize>()
         + args.iter().map(|arg| if let Arg::Bytes(bytes) = arg { bytes.len() } else { NUMBER }).sum::<usize>();
-    // One allocation for all: a command that grows as it is written costs more than the rest of the call.
+    // Sized first: growing as it is written, the command would be allocated and copied several times.
     let mut command = Cmd::with_capacity(3 + keys.len() + args.len(), name.len() + script.len() + NUMBER + bytes);
     command.arg(name).arg(script).arg(keys.len()).arg(keys);
     for arg in args {

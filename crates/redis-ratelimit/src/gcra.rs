@@ -38,7 +38,7 @@ impl Gcra {
             return invalid("burst is larger than 2^52");
         }
         if per_unit.saturating_mul(burst) > MAX_TICKS {
-            // Coarser ticks, and a unit rounded up: never more than the quota, and less by a part in 2^52 / burst.
+            // Coarser ticks, and a unit rounded up: never more than the quota, and less by a part in 2^51 / burst.
             per_micro = (MAX_TICKS / burst - 1).saturating_mul(limit) / period;
             per_unit = (period.saturating_mul(per_micro)).div_ceil(limit);
         }
@@ -97,4 +97,30 @@ impl Gcra {
 
 fn gcd(a: u128, b: u128) -> u128 {
     if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_quota_is_rounded_up_nor_down_by_more_than_is_said() {
+        let days = Duration::from_secs(24 * 60 * 60);
+        let mut rounded = 0;
+        for limit in [1, 2, 7, 10, 97, 1000, 65_537, 999_983, 999_999_937] {
+            for period in [Duration::from_micros(1), Duration::from_micros(999_983), days, days * 31, days * 3650] {
+                for burst in [1, 3, 1000, 999_983, 123_456_789, 1 << 40] {
+                    let Ok(gcra) = Gcra::new(Quota::per(limit, period).burst(burst)) else { continue };
+                    // per_unit / per_micro against period / limit, crosswise.
+                    let ours = gcra.per_unit as u128 * u128::from(limit);
+                    let exact = period.as_micros() * gcra.per_micro as u128;
+                    assert!(ours >= exact, "more than the quota: {limit} per {period:?}, burst {burst}");
+                    assert!((ours - exact) << 51 <= exact * u128::from(burst), "{limit} per {period:?}, burst {burst}");
+                    assert!(u128::from(gcra.capacity as u64) <= MAX_TICKS);
+                    rounded += usize::from(ours > exact);
+                }
+            }
+        }
+        assert!(rounded > 5, "the quotas must reach into the rounded ones: {rounded}");
+    }
 }
