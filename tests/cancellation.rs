@@ -4,7 +4,8 @@ use crate::backend::eventually;
 use async_trait::async_trait;
 use bytes::Bytes;
 use kv_core::{
-    Arg, Error, ErrorKind, Executed, KvStore, MemoryStore, PubSub, Reply, Result, Script, ScriptStore, SetOptions, Ttl,
+    Arg, BlockingStore, Capabilities, Error, ErrorKind, Executed, KvStore, MemoryStore, PubSub, Reply, Result,
+    ScanStore, Script, ScriptStore, SetOptions, Ttl,
 };
 use redis_cache::{Cache, CacheOptions, Lookup};
 use redis_lock::{LockError, LockManager, LockOptions, Release};
@@ -70,11 +71,20 @@ impl KvStore for Stepping {
     async fn mset(&self, entries: &[(&str, &[u8])], ttl: Option<Duration>) -> Result<()> {
         self.step(self.store.mset(entries, ttl)).await
     }
+    fn capabilities(&self) -> Capabilities {
+        self.store.capabilities()
+    }
     fn scripts(&self) -> Option<&dyn ScriptStore> {
         Some(self)
     }
     fn pubsub(&self) -> Option<&dyn PubSub> {
         self.store.pubsub()
+    }
+    fn scan(&self) -> Option<&dyn ScanStore> {
+        self.store.scan()
+    }
+    fn blocking(&self) -> Option<&dyn BlockingStore> {
+        self.store.blocking()
     }
 }
 

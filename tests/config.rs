@@ -1,7 +1,10 @@
 use crate::backend::Backend;
 use async_trait::async_trait;
 use bytes::Bytes;
-use kv_core::{Error, ErrorKind, KvStore, MemoryStore, PubSub, Result, ScriptStore, SetOptions, Ttl};
+use kv_core::{
+    BlockingStore, Capabilities, Error, ErrorKind, KvStore, MemoryStore, PubSub, Result, ScanStore, ScriptStore,
+    SetOptions, Ttl,
+};
 use kv_redis::{RedisOptions, RedisStore};
 use redis_cache::{Cache, CacheOptions};
 use redis_compress::{CompressOptions, Gzip};
@@ -154,10 +157,19 @@ impl KvStore for Plain {
     async fn mset(&self, entries: &[(&str, &[u8])], ttl: Option<Duration>) -> Result<()> {
         self.0.mset(entries, ttl).await
     }
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
     fn scripts(&self) -> Option<&dyn ScriptStore> {
         None
     }
     fn pubsub(&self) -> Option<&dyn PubSub> {
+        None
+    }
+    fn scan(&self) -> Option<&dyn ScanStore> {
+        None
+    }
+    fn blocking(&self) -> Option<&dyn BlockingStore> {
         None
     }
 }

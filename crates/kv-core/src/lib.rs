@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod blocking;
+mod capabilities;
 mod clock;
 mod codec;
 mod error;
@@ -10,6 +12,7 @@ mod options;
 mod pubsub;
 mod reply;
 mod retry;
+mod scan;
 mod script;
 mod store;
 mod transform;
@@ -17,6 +20,8 @@ mod transform;
 #[cfg(feature = "json")]
 pub use codec::Json;
 pub use {
+    blocking::{BlockingStore, End},
+    capabilities::{AtomicBatch, Capabilities},
     clock::Clock,
     codec::{Codec, Raw},
     error::{Error, ErrorKind, Executed, Result},
@@ -27,6 +32,7 @@ pub use {
     pubsub::{Event, Feed, Message, PubSub, Subscription},
     reply::Reply,
     retry::{Repeat, RetryPolicy, retry_async},
+    scan::{Cursor, Page, ScanStore},
     script::{Arg, Script, ScriptStore, Twin},
     store::{KvStore, KvStoreExt, Ttl},
     transform::Transform,

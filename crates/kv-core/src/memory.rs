@@ -5,14 +5,15 @@ mod twin;
 pub use twin::TwinContext;
 
 use crate::{
-    Arg, Clock, Condition, Error, ErrorKind, Executed, KvStore, Limits, PubSub, Reply, Result, Script, ScriptStore,
-    SetOptions, Subscription, Ttl,
+    Arg, BlockingStore, Capabilities, Clock, Condition, Error, ErrorKind, Executed, KvStore, Limits, PubSub, Reply,
+    Result, ScanStore, Script, ScriptStore, SetOptions, Subscription, Ttl,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use channels::Channels;
 use entries::{Entries, Value};
 use std::{
+    borrow::Cow,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -170,12 +171,24 @@ impl KvStore for MemoryStore {
         Ok(())
     }
 
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default().limits(self.inner.limits)
+    }
+
     fn scripts(&self) -> Option<&dyn ScriptStore> {
         Some(self)
     }
 
     fn pubsub(&self) -> Option<&dyn PubSub> {
         Some(self)
+    }
+
+    fn scan(&self) -> Option<&dyn ScanStore> {
+        None
+    }
+
+    fn blocking(&self) -> Option<&dyn BlockingStore> {
+        None
     }
 }
 
@@ -205,5 +218,13 @@ impl PubSub for MemoryStore {
         }
         self.inner.limits.check_keys("subscribe", channels)?;
         Ok(self.inner.channels.subscribe(channels))
+    }
+
+    async fn psubscribe(&self, _patterns: &[&str]) -> Result<Subscription> {
+        Err(Error::new(ErrorKind::Unsupported, "psubscribe"))
+    }
+
+    fn channel_name<'a>(&self, channel: &'a str) -> Cow<'a, str> {
+        channel.into()
     }
 }

@@ -3,6 +3,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use std::{
     any::Any,
+    borrow::Cow,
     fmt,
     sync::{
         Arc,
@@ -16,6 +17,8 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 pub struct Message {
     /// The channel it was published on.
     pub channel: Arc<str>,
+    /// The pattern that let it through, for [`PubSub::psubscribe`].
+    pub pattern: Option<Arc<str>>,
     /// What was published.
     pub payload: Bytes,
 }
@@ -39,6 +42,12 @@ pub trait PubSub: Send + Sync {
     ///
     /// Dropping the subscription ends it.
     async fn subscribe(&self, channels: &[&str]) -> Result<Subscription>;
+
+    /// Subscribes to all channels that match a pattern: `*`, `?`, `[a-c]`, `[^a]`, and a backslash before what stands for itself.
+    async fn psubscribe(&self, patterns: &[&str]) -> Result<Subscription>;
+
+    /// The name under which a script has to publish for those who subscribe to this channel: a layer may rename them.
+    fn channel_name<'a>(&self, channel: &'a str) -> Cow<'a, str>;
 }
 
 /// The receiving end of [`PubSub::subscribe`].

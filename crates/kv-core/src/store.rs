@@ -1,4 +1,6 @@
-use crate::{Codec, Condition, Error, ErrorKind, PubSub, Result, ScriptStore, SetOptions};
+use crate::{
+    BlockingStore, Capabilities, Codec, Condition, Error, ErrorKind, PubSub, Result, ScanStore, ScriptStore, SetOptions,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::{fmt, sync::Arc, time::Duration};
@@ -49,14 +51,24 @@ pub trait KvStore: fmt::Debug + Send + Sync {
     /// Reads many values, in the order of the keys; a key of another type reads as `None`. No keys is no round trip.
     async fn mget(&self, keys: &[&str]) -> Result<Vec<Option<Bytes>>>;
 
-    /// Writes many values at once, all or none, each with the TTL. No entries is no round trip.
+    /// Writes many values at once, each with the TTL: all or none as far as
+    /// [`Capabilities::atomic_batch`] says. No entries is no round trip.
     async fn mset(&self, entries: &[(&str, &[u8])], ttl: Option<Duration>) -> Result<()>;
+
+    /// What the store accepts and promises beyond its methods.
+    fn capabilities(&self) -> Capabilities;
 
     /// Atomic scripts, where the store has them.
     fn scripts(&self) -> Option<&dyn ScriptStore>;
 
     /// Publish and subscribe, where the store has it.
     fn pubsub(&self) -> Option<&dyn PubSub>;
+
+    /// A walk over the keys, where the store has it.
+    fn scan(&self) -> Option<&dyn ScanStore>;
+
+    /// Lists that can be waited on, where the store has them.
+    fn blocking(&self) -> Option<&dyn BlockingStore>;
 }
 
 /// Comfortable forms of [`KvStore`], for every store.
@@ -94,6 +106,19 @@ pub trait KvStoreExt: KvStore {
         self.pubsub()
             .ok_or_else(|| Error::new(ErrorKind::Unsupported, operation).with_detail("the store has no pub/sub"))
     }
+
+    /// The store's walk over the keys, or [`ErrorKind::Unsupported`].
+    fn require_scan(&self, operation: &'static str) -> Result<&dyn ScanStore> {
+        self.scan()
+            .ok_or_else(|| Error::new(ErrorKind::Unsupported, operation).with_detail("the store cannot list its keys"))
+    }
+
+    /// The store's lists, or [`ErrorKind::Unsupported`].
+    fn require_blocking(&self, operation: &'static str) -> Result<&dyn BlockingStore> {
+        self.blocking().ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, operation).with_detail("the store has no lists to wait on")
+        })
+    }
 }
 
 impl<S: KvStore + ?Sized> KvStoreExt for S {}
@@ -127,10 +152,19 @@ impl<S: KvStore + ?Sized> KvStore for Arc<S> {
     async fn mset(&self, entries: &[(&str, &[u8])], ttl: Option<Duration>) -> Result<()> {
         (**self).mset(entries, ttl).await
     }
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
+    }
     fn scripts(&self) -> Option<&dyn ScriptStore> {
         (**self).scripts()
     }
     fn pubsub(&self) -> Option<&dyn PubSub> {
         (**self).pubsub()
+    }
+    fn scan(&self) -> Option<&dyn ScanStore> {
+        (**self).scan()
+    }
+    fn blocking(&self) -> Option<&dyn BlockingStore> {
+        (**self).blocking()
     }
 }

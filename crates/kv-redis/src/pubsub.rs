@@ -10,7 +10,7 @@ use redis::{
     aio::{PubSubSink, PubSubStream},
     cmd,
 };
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 
 #[async_trait]
@@ -41,6 +41,14 @@ impl PubSub for RedisStore {
             }
         });
         Ok(subscription)
+    }
+
+    async fn psubscribe(&self, _patterns: &[&str]) -> Result<Subscription> {
+        Err(Error::new(ErrorKind::Unsupported, "psubscribe"))
+    }
+
+    fn channel_name<'a>(&self, channel: &'a str) -> Cow<'a, str> {
+        channel.into()
     }
 }
 
@@ -107,6 +115,6 @@ impl Subscriber {
         let name = message.get_channel_name();
         let known = self.channels.iter().find(|channel| ***channel == *name);
         let channel = known.cloned().unwrap_or_else(|| Arc::from(name));
-        Message { channel, payload: bytes::Bytes::copy_from_slice(message.get_payload_bytes()) }
+        Message { channel, pattern: None, payload: bytes::Bytes::copy_from_slice(message.get_payload_bytes()) }
     }
 }

@@ -1,7 +1,10 @@
 use crate::{Connection, RedisOptions, error::classify, link::Link};
 use async_trait::async_trait;
 use bytes::Bytes;
-use kv_core::{Condition, Error, KvStore, Limits, PubSub, Result, ScriptStore, SetOptions, Ttl};
+use kv_core::{
+    BlockingStore, Capabilities, Condition, Error, KvStore, Limits, PubSub, Result, ScanStore, ScriptStore, SetOptions,
+    Ttl,
+};
 use redis::{Client, Cmd, FromRedisValue, IntoConnectionInfo, aio::ConnectionLike, cmd};
 use std::time::Duration;
 
@@ -172,11 +175,23 @@ impl KvStore for RedisStore {
         transaction.query_async(&mut self.connection()).await.map_err(|error| classify("mset", &error))
     }
 
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default().limits(self.options.limits).lua(true)
+    }
+
     fn scripts(&self) -> Option<&dyn ScriptStore> {
         Some(self)
     }
 
     fn pubsub(&self) -> Option<&dyn PubSub> {
         self.client.is_some().then_some(self as &dyn PubSub)
+    }
+
+    fn scan(&self) -> Option<&dyn ScanStore> {
+        None
+    }
+
+    fn blocking(&self) -> Option<&dyn BlockingStore> {
+        None
     }
 }

@@ -1,7 +1,7 @@
 use crate::{CompressOptions, Gzip, mark};
 use async_trait::async_trait;
 use bytes::Bytes;
-use kv_core::{KvStore, PubSub, Result, ScriptStore, SetOptions, Ttl};
+use kv_core::{BlockingStore, Capabilities, KvStore, PubSub, Result, ScanStore, ScriptStore, SetOptions, Ttl};
 use std::{borrow::Cow, time::Duration};
 
 /// A store that compresses the values of a store.
@@ -74,11 +74,23 @@ impl<S: KvStore> KvStore for Compressed<S> {
         self.store.mset(&stored, ttl).await
     }
 
+    fn capabilities(&self) -> Capabilities {
+        self.store.capabilities()
+    }
+
     fn scripts(&self) -> Option<&dyn ScriptStore> {
         self.store.scripts()
     }
 
     fn pubsub(&self) -> Option<&dyn PubSub> {
         self.store.pubsub()
+    }
+
+    fn scan(&self) -> Option<&dyn ScanStore> {
+        self.store.scan()
+    }
+
+    fn blocking(&self) -> Option<&dyn BlockingStore> {
+        self.store.blocking()
     }
 }

@@ -24,7 +24,7 @@ impl Channels {
     pub(super) fn publish(&self, channel: &str, payload: &Bytes) -> u64 {
         let mut subscribers = self.lock();
         let Some(feeds) = subscribers.get_mut(channel) else { return 0 };
-        let message = Message { channel: channel.into(), payload: payload.clone() };
+        let message = Message { channel: channel.into(), pattern: None, payload: payload.clone() };
         feeds.iter().filter(|feed| feed.deliver(message.clone())).count() as u64
     }
 
