@@ -19,7 +19,7 @@ async fn messages_arrive_in_order_once_subscribed(backend: &Backend) {
     for subscription in [&mut first, &mut second] {
         for payload in [&b"1"[..], b"", b"\x00\xff"] {
             let message = subscription.next_message().await.unwrap();
-            assert_eq!(message, Message { channel: "news".into(), payload: payload.into() });
+            assert_eq!(message, Message { channel: "news".into(), pattern: None, payload: payload.into() });
         }
     }
 }
