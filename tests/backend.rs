@@ -31,7 +31,7 @@ impl Backend {
         let server = Server::start().expect("a server starts");
         let client = Client::open(server.url()).expect("a url");
         let connection = client.get_multiplexed_async_connection().await.expect("it answers");
-        let store = RedisStore::from_connection(connection).with_subscriber(client);
+        let store = RedisStore::from_connection(connection).with_url(&server.url()).await.expect("a url");
         Self { store: Arc::new(store), server: Some(server), clock: None }
     }
 

@@ -190,8 +190,10 @@ async fn a_store_without_scripts_is_refused_at_construction() {
 #[tokio::test]
 async fn a_borrowed_connection_has_no_pubsub_until_it_is_told_where() {
     let backend = Backend::redis("").await;
-    let client = kv_redis::redis::Client::open(backend.server.as_ref().unwrap().url()).unwrap();
+    let url = backend.server.as_ref().unwrap().url();
+    let client = kv_redis::redis::Client::open(&*url).unwrap();
     let store = RedisStore::from_connection(client.get_multiplexed_async_connection().await.unwrap());
-    assert!(store.pubsub().is_none());
-    assert!(store.with_subscriber(client).pubsub().is_some());
+    assert!(store.pubsub().is_none() && store.scan().is_none() && store.blocking().is_none());
+    let store = store.with_url(&url).await.unwrap();
+    assert!(store.pubsub().is_some() && store.scan().is_some() && store.blocking().is_some());
 }

@@ -132,7 +132,7 @@ async fn a_borrowed_connection_is_bounded_too() {
     let client = kv_redis::redis::Client::open(server.url()).unwrap();
     let connection = client.get_multiplexed_async_connection().await.unwrap();
     let options = RedisOptions::default().deadline(DEADLINE);
-    let store = RedisStore::from_connection_with(connection.clone(), options).unwrap();
+    let store = RedisStore::from_connection_with(connection.clone(), options.clone()).unwrap();
     server.pause().unwrap();
     let started = Instant::now();
     assert_eq!(store.get("key").await.unwrap_err().kind(), ErrorKind::Timeout);

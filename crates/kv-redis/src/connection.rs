@@ -1,61 +1,30 @@
-use crate::link::Link;
-use redis::{
-    Cmd, Pipeline, RedisFuture, RedisResult, Value,
-    aio::{ConnectionLike, MultiplexedConnection},
+use crate::{
+    options::from_now,
+    target::{Target, Touch},
+    waiting::waits,
 };
-use std::{fmt, io, slice, sync::Arc, time::Duration};
-use tokio::time::timeout;
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, Value, aio::ConnectionLike};
+use std::{fmt, time::Duration};
 
 /// A redis-rs connection on which every call ends by the store's deadline: hand it to any command of redis-rs.
 ///
-/// A store's own connection is replaced when it is lost, falls silent, or leads to a server that was demoted. One a service handed
-/// over stays what it is.
+/// In a cluster, commands go where their keys are; `MGET`, `MSET`, `DEL`, `UNLINK`, `EXISTS` and `TOUCH` over several slots are split,
+/// `DBSIZE`, `KEYS`, `FLUSHALL` and the like go to every master, and each command of a pipeline to its own node. Commands that wait, and those
+/// that change the state of a connection, are refused: they belong on a [`dedicated`](crate::RedisStore::dedicated) one.
 #[derive(Clone)]
 pub struct Connection {
-    target: Target,
-}
-
-#[derive(Clone)]
-enum Target {
-    Own(Arc<Link>),
-    Borrowed(Arc<dyn Lend>, Duration),
-}
-
-/// A connection a service has already.
-trait Lend: Send + Sync {
-    fn lend(&self) -> Box<dyn ConnectionLike + Send>;
-}
-
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> Lend for C {
-    fn lend(&self) -> Box<dyn ConnectionLike + Send> {
-        Box::new(self.clone())
-    }
-}
-
-impl Connection {
-    pub(crate) fn own(link: Arc<Link>) -> Self {
-        Self { target: Target::Own(link) }
-    }
-
-    pub(crate) fn borrowed(
-        connection: impl ConnectionLike + Clone + Send + Sync + 'static,
-        deadline: Duration,
-    ) -> Self {
-        Self { target: Target::Borrowed(Arc::new(connection), deadline) }
-    }
+    pub(crate) target: Target,
+    pub(crate) deadline: Duration,
+    pub(crate) db: i64,
 }
 
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
-            match &self.target {
-                Target::Own(link) => {
-                    let send =
-                        async |connection: &mut MultiplexedConnection| connection.send_packed_command(command).await;
-                    link.call(send, slice::from_ref).await
-                }
-                Target::Borrowed(lent, deadline) => within(*deadline, lent.lend().req_packed_command(command)).await,
+            if waits(command).is_some() {
+                return Err(not_here());
             }
+            self.target.command(Touch::Unknown, command, from_now(self.deadline)).await
         })
     }
 
@@ -66,30 +35,20 @@ impl ConnectionLike for Connection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            match &self.target {
-                Target::Own(link) => {
-                    let send = async |connection: &mut MultiplexedConnection| {
-                        connection.send_packed_commands(pipeline, offset, count).await
-                    };
-                    link.call(send, |replies| replies).await
-                }
-                Target::Borrowed(lent, deadline) => {
-                    within(*deadline, lent.lend().req_packed_commands(pipeline, offset, count)).await
-                }
+            if pipeline.cmd_iter().any(|command| waits(command).is_some()) {
+                return Err(not_here());
             }
+            self.target.pipeline(pipeline, offset, count, from_now(self.deadline)).await
         })
     }
 
     fn get_db(&self) -> i64 {
-        match &self.target {
-            Target::Own(link) => link.db(),
-            Target::Borrowed(lent, _) => lent.lend().get_db(),
-        }
+        self.db
     }
 }
 
-async fn within<T>(deadline: Duration, reply: RedisFuture<'_, T>) -> RedisResult<T> {
-    timeout(deadline, reply).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+fn not_here() -> RedisError {
+    (ErrorKind::InvalidClientConfig, "the connection is shared, this command belongs on a dedicated one").into()
 }
 
 impl fmt::Debug for Connection {

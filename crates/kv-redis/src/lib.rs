@@ -1,15 +1,40 @@
 #![doc = include_str!("../README.md")]
 
+mod blocking;
+mod cluster;
 mod connection;
+mod dedicated;
+mod dial;
+mod endpoint;
 mod error;
+mod home;
+mod kv;
+mod lanes;
 mod link;
+mod node;
 mod options;
 mod pubsub;
+mod scan;
 mod script;
+mod sentinel;
+mod source;
+mod stats;
 mod store;
+mod target;
+#[cfg(feature = "tls")]
+mod tls;
+mod transport;
+mod waiting;
 
 /// The contract this crate implements.
 pub use kv_core;
 /// The redis-rs this crate is built on, for those who use [`RedisStore::connection`].
 pub use redis;
-pub use {connection::Connection, options::RedisOptions, store::RedisStore};
+pub use {
+    connection::Connection,
+    dedicated::Dedicated,
+    options::{PoolOptions, ReadFrom, RedisOptions, TlsOptions},
+    pubsub::ShardedPubSub,
+    stats::Stats,
+    store::RedisStore,
+};

@@ -1,75 +1,58 @@
-use crate::RedisOptions;
-use arc_swap::ArcSwapOption;
-use kv_core::RetryPolicy;
-use redis::{
-    AsyncConnectionConfig, Client, RedisError, RedisResult, ServerErrorKind, Value, aio::MultiplexedConnection,
+use crate::{
+    dial::Wire,
+    source::{Source, not_connected, timed_out},
+    stats::Counter,
 };
-use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+use arc_swap::ArcSwapOption;
+use redis::{RedisResult, ServerErrorKind, Value, aio::MultiplexedConnection};
+use std::sync::{
+    Arc, OnceLock, Weak,
+    atomic::{AtomicU64, Ordering},
 };
 use tokio::{
-    sync::{Mutex, OwnedMutexGuard},
-    time::{Instant, timeout},
+    task::AbortHandle,
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
-/// The multiplexed connection of a store, replaced when it is lost, falls silent, or leads to a read-only server.
-///
-/// At most one attempt to connect runs at a time, in a task of its own, so that no caller's short patience keeps it from succeeding. After a
-/// failed one there is a pause, for all callers together: 10 ms at first, half a second at most, with jitter. Calls during
-/// the pause fail at once with the reason.
+/// A shared connection, replaced when it is lost, falls silent, or leads to a read-only server.
 pub(crate) struct Link {
-    client: Client,
-    options: RedisOptions,
+    source: Arc<Source>,
     live: ArcSwapOption<Live>,
-    opening: Arc<Mutex<Attempts>>,
 }
 
 /// A connection that works as far as is known.
 struct Live {
-    connection: MultiplexedConnection,
+    wire: Wire,
     /// How many replies it brought: a call that gets none, while nobody else does either, ends it.
     replies: AtomicU64,
+    heartbeat: OnceLock<AbortHandle>,
 }
-
-#[derive(Default)]
-struct Attempts {
-    failed: u32,
-    last: Option<(Instant, Duration, RedisError)>,
-}
-
-const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
 
 impl Link {
-    /// A link that is connected.
-    pub(crate) async fn open(client: Client, options: RedisOptions) -> RedisResult<Arc<Self>> {
-        let link = Arc::new(Self { client, options, live: ArcSwapOption::empty(), opening: Arc::default() });
-        link.connected().await?;
-        Ok(link)
+    pub(crate) fn new(source: Arc<Source>) -> Arc<Self> {
+        Arc::new(Self { source, live: ArcSwapOption::empty() })
     }
 
-    pub(crate) fn db(&self) -> i64 {
-        self.client.get_connection_info().redis_settings().db()
+    /// Whether there is a connection, as far as is known.
+    pub(crate) fn is_up(&self) -> bool {
+        self.live.load().is_some()
     }
 
-    /// Sends something on the connection, within the deadline; connects before if need be, and never sends twice.
+    /// Sends something on the connection, before the deadline; connects before if need be, and never sends twice.
     pub(crate) async fn call<T>(
         self: &Arc<Self>,
+        by: Instant,
         send: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
         replies: impl Fn(&T) -> &[Value],
     ) -> RedisResult<T> {
         let mut sent = None;
         let calling = async {
             let live = self.connected().await?;
-            let mut connection = live.connection.clone();
+            let mut connection = live.wire.connection.clone();
             sent = Some((live.replies.load(Ordering::Relaxed), live));
             send(&mut connection).await
         };
-        let reply = timeout(self.options.deadline, calling).await;
+        let reply = timeout_at(by, calling).await;
         let Some((replies_before, live)) = sent else {
             return reply.unwrap_or_else(|_| Err(not_connected("no connection within the deadline")));
         };
@@ -86,71 +69,94 @@ impl Link {
                 if live.replies.load(Ordering::Relaxed) == replies_before {
                     self.retire(&live);
                 }
-                Err(io::Error::from(io::ErrorKind::TimedOut).into())
+                Err(timed_out())
             }
         }
     }
 
-    /// The connection, or a new one.
+    /// Connects, unless it is connected.
+    pub(crate) async fn connect(self: &Arc<Self>) -> RedisResult<()> {
+        self.connected().await.map(drop)
+    }
+
     async fn connected(self: &Arc<Self>) -> RedisResult<Arc<Live>> {
         if let Some(live) = self.live.load_full() {
             return Ok(live);
         }
-        let attempts = self.opening.clone().lock_owned().await;
+        let turn = self.source.turn().await;
         if let Some(live) = self.live.load_full() {
             return Ok(live);
         }
-        if let Some((at, pause, error)) = &attempts.last
-            && at.elapsed() < *pause
-        {
-            return Err(error.clone());
-        }
         let link = self.clone();
-        let attempt = tokio::spawn(async move { link.attempt(attempts).await });
-        attempt.await.unwrap_or_else(|_| Err(not_connected("the runtime shuts down")))
+        self.source.attempt(turn, move |wire| link.keep(wire)).await
     }
 
-    async fn attempt(&self, mut attempts: OwnedMutexGuard<Attempts>) -> RedisResult<Arc<Live>> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.options.connect_timeout))
-            // `call` bounds every wait, so redis-rs' own timer would only cost.
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(self.options.pipeline_buffer);
-        let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
-        let connected = match timeout(self.options.connect_timeout, connecting).await {
-            Ok(Err(error)) if error.is_io_error() => Err(not_connected(error)),
-            Ok(connected) => connected,
-            Err(_) => Err(not_connected("no answer within the connect timeout")),
-        };
-        match connected {
-            Ok(connection) => {
-                let live = Arc::new(Live { connection, replies: AtomicU64::new(0) });
-                self.live.store(Some(live.clone()));
-                *attempts = Attempts::default();
-                Ok(live)
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot connect");
-                let pauses = RetryPolicy::default().base(PAUSES.0).cap(PAUSES.1);
-                attempts.last = Some((Instant::now(), pauses.backoff(attempts.failed), error.clone()));
-                attempts.failed = attempts.failed.saturating_add(1);
-                Err(error)
-            }
-        }
+    fn keep(self: Arc<Self>, wire: Wire) -> Arc<Live> {
+        let live = Arc::new(Live { wire, replies: AtomicU64::new(0), heartbeat: OnceLock::new() });
+        let task = tokio::spawn(heartbeat(Arc::downgrade(&self), Arc::downgrade(&live)));
+        let _ = live.heartbeat.set(task.abort_handle());
+        self.live.store(Some(live.clone()));
+        live
     }
 
     /// Lets the next call open a new connection, unless that has been done.
     fn retire(&self, dead: &Arc<Live>) {
-        self.live.compare_and_swap(dead, None);
+        let was = self.live.compare_and_swap(dead, None);
+        if was.as_ref().is_some_and(|was| Arc::ptr_eq(was, dead)) {
+            self.source.dialer.counters.count(Counter::Retired);
+        }
+    }
+
+    /// The same for whatever connection there is.
+    pub(crate) fn reset(&self) {
+        if let Some(live) = self.live.load_full() {
+            self.retire(&live);
+        }
+    }
+
+    /// The connection there is, for those who must not open one.
+    pub(crate) fn current(&self) -> Option<MultiplexedConnection> {
+        self.live.load().as_ref().map(|live| live.wire.connection.clone())
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        if let Some(heartbeat) = self.heartbeat.get() {
+            heartbeat.abort();
+        }
+    }
+}
+
+/// Finds a connection that fell silent although no call waits long enough to see it, or none is made.
+async fn heartbeat(link: Weak<Link>, live: Weak<Live>) {
+    let mut seen = 0;
+    loop {
+        let (every, patience) = {
+            let Some(link) = link.upgrade() else { return };
+            let options = &link.source.dialer.options;
+            (options.heartbeat, options.deadline)
+        };
+        sleep(every).await;
+        let (Some(link), Some(live)) = (link.upgrade(), live.upgrade()) else { return };
+        let replies = live.replies.load(Ordering::Relaxed);
+        if replies == seen {
+            let mut connection = live.wire.connection.clone();
+            let ping = redis::cmd("PING");
+            let probe = connection.send_packed_command(&ping);
+            let silent = !matches!(timeout(patience, probe).await, Ok(Ok(_)));
+            if silent && live.replies.load(Ordering::Relaxed) == replies {
+                return link.retire(&live);
+            }
+        }
+        seen = live.replies.load(Ordering::Relaxed);
     }
 }
 
 /// A server that was demoted: its successor is found by connecting again.
-fn is_read_only(reply: &Value) -> bool {
-    matches!(reply, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::ReadOnly))
-}
-
-/// An error that says nothing was sent: redis-rs and `classify` know a refused connection as that.
-fn not_connected(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> RedisError {
-    io::Error::new(io::ErrorKind::ConnectionRefused, reason).into()
+pub(crate) fn is_read_only(reply: &Value) -> bool {
+    let Value::ServerError(error) = reply else { return false };
+    // Servers before 7.0 wrap what a script's command says.
+    error.kind() == Some(ServerErrorKind::ReadOnly)
+        || error.details().is_some_and(|said| said.starts_with("Error running script") && said.contains("READONLY"))
 }

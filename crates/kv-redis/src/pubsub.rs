@@ -1,50 +1,46 @@
 use crate::{
     RedisOptions, RedisStore,
+    cluster::{Cluster, slot::slot},
+    dial::{Dialer, Wire},
+    endpoint::Address,
     error::{classify, timed_out},
+    home::Kind,
+    node::Node,
+    sentinel::Sentinels,
+    target::Touch,
 };
 use async_trait::async_trait;
-use futures_util::StreamExt;
-use kv_core::{Error, ErrorKind, Feed, Message, PubSub, Result, RetryPolicy, Subscription};
-use redis::{
-    Client, Msg, RedisResult, Value,
-    aio::{PubSubSink, PubSubStream},
-    cmd,
+use bytes::Bytes;
+use kv_core::{Error, ErrorKind, Event, Feed, Message, PubSub, Result, RetryPolicy, Subscription};
+use redis::{PushInfo, PushKind, RedisResult, Value, cmd};
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
-use std::{borrow::Cow, sync::Arc, time::Duration};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 
 #[async_trait]
 impl PubSub for RedisStore {
     async fn publish(&self, channel: &str, payload: &[u8]) -> Result<u64> {
-        self.options().limits.check_key("publish", channel)?;
-        self.options().limits.check_value("publish", payload)?;
-        self.query("publish", cmd("PUBLISH").arg(channel).arg(payload)).await
+        self.limits().check_key("publish", channel)?;
+        self.limits().check_value("publish", payload)?;
+        self.query("publish", Touch::Nothing, cmd("PUBLISH").arg(channel).arg(payload)).await
     }
 
     /// One connection and one task per subscription; a lost link is opened again until the subscription is dropped.
     async fn subscribe(&self, channels: &[&str]) -> Result<Subscription> {
-        if channels.is_empty() {
-            return Err(Error::invalid_input("subscribe", "no channel given"));
-        }
-        self.options().limits.check_keys("subscribe", channels)?;
-        let Some(client) = self.client().cloned() else {
-            return Err(Error::new(ErrorKind::Unsupported, "subscribe").with_detail("the store has no subscriber"));
-        };
-        let subscriber =
-            Subscriber { client, channels: channels.iter().map(|c| Arc::from(*c)).collect(), options: *self.options() };
-        let link = subscriber.open().await?;
-        let (feed, subscription) = Subscription::new(());
-        tokio::spawn(async move {
-            tokio::select! {
-                () = feed.closed() => {}
-                () = subscriber.pump(link, &feed) => {}
-            }
-        });
-        Ok(subscription)
+        self.listen("subscribe", "SUBSCRIBE", channels, None).await
     }
 
-    async fn psubscribe(&self, _patterns: &[&str]) -> Result<Subscription> {
-        Err(Error::new(ErrorKind::Unsupported, "psubscribe"))
+    async fn psubscribe(&self, patterns: &[&str]) -> Result<Subscription> {
+        self.listen("psubscribe", "PSUBSCRIBE", patterns, None).await
     }
 
     fn channel_name<'a>(&self, channel: &'a str) -> Cow<'a, str> {
@@ -52,69 +48,240 @@ impl PubSub for RedisStore {
     }
 }
 
-struct Subscriber {
-    client: Client,
-    channels: Vec<Arc<str>>,
-    options: RedisOptions,
+/// Messages that stay within the shard of their channel's hash slot (Redis 7.0), where plain ones go to every node of a cluster.
+#[derive(Clone, Debug)]
+pub struct ShardedPubSub(RedisStore);
+
+impl RedisStore {
+    /// Publish and subscribe within a shard: `SPUBLISH` and `SSUBSCRIBE`.
+    ///
+    /// The channels of one subscription must share a hash slot; there are no patterns.
+    pub fn sharded_pubsub(&self) -> ShardedPubSub {
+        ShardedPubSub(self.clone())
+    }
+
+    async fn listen(
+        &self,
+        operation: &'static str,
+        command: &'static str,
+        names: &[&str],
+        slot: Option<u16>,
+    ) -> Result<Subscription> {
+        if names.is_empty() {
+            return Err(Error::invalid_input(operation, "no channel given"));
+        }
+        self.limits().check_keys(operation, names)?;
+        let Some(home) = self.home() else {
+            return Err(Error::new(ErrorKind::Unsupported, operation).with_detail("the store opens no connections"));
+        };
+        let site = match &home.kind {
+            Kind::Server(address, _) => Site::Server(address.clone()),
+            Kind::Sentinel(sentinels, _) => Site::Master(sentinels.clone()),
+            Kind::Cluster(cluster) => Site::Cluster(cluster.clone(), slot),
+        };
+        let names = names.iter().map(|name| Arc::from(*name)).collect();
+        Subscriber { dialer: home.dialer.clone(), site, command, names }.start(operation).await
+    }
 }
 
-type Link = (PubSubSink, PubSubStream);
+#[async_trait]
+impl PubSub for ShardedPubSub {
+    async fn publish(&self, channel: &str, payload: &[u8]) -> Result<u64> {
+        self.0.limits().check_key("spublish", channel)?;
+        self.0.limits().check_value("spublish", payload)?;
+        self.0.query("spublish", Touch::Write(channel), cmd("SPUBLISH").arg(channel).arg(payload)).await
+    }
+
+    async fn subscribe(&self, channels: &[&str]) -> Result<Subscription> {
+        self.0.check_slots("ssubscribe", channels)?;
+        let slot = channels.first().map(|channel| slot(channel.as_bytes()));
+        self.0.listen("ssubscribe", "SSUBSCRIBE", channels, slot).await
+    }
+
+    async fn psubscribe(&self, _patterns: &[&str]) -> Result<Subscription> {
+        Err(Error::new(ErrorKind::Unsupported, "psubscribe").with_detail("sharded channels have no patterns"))
+    }
+
+    fn channel_name<'a>(&self, channel: &'a str) -> Cow<'a, str> {
+        channel.into()
+    }
+}
+
+/// Has a store look for the new master as soon as a sentinel tells of one.
+pub(crate) async fn follow_master(sentinels: Arc<Sentinels>, nodes: Vec<Weak<Node>>) {
+    let policy = RetryPolicy::default().base(Duration::from_millis(50));
+    for attempt in 0.. {
+        let site = Site::AnySentinel(sentinels.clone());
+        let subscriber = Subscriber {
+            dialer: sentinels.dialer.clone(),
+            site,
+            command: "SUBSCRIBE",
+            names: vec!["+switch-master".into()],
+        };
+        if let Ok(mut news) = subscriber.start("follow").await {
+            while let Some(event) = news.next_event().await {
+                if let Event::Message(message) = &event
+                    && !message.payload.starts_with(format!("{} ", sentinels.name).as_bytes())
+                {
+                    continue;
+                }
+                nodes.iter().filter_map(Weak::upgrade).for_each(|node| node.reset());
+            }
+        }
+        sleep(policy.backoff(attempt)).await;
+    }
+}
+
+/// Whom to subscribe to.
+enum Site {
+    Server(Address),
+    Master(Arc<Sentinels>),
+    AnySentinel(Arc<Sentinels>),
+    Cluster(Arc<Cluster>, Option<u16>),
+}
+
+impl Site {
+    async fn address(&self) -> RedisResult<Address> {
+        match self {
+            Self::Server(address) => Ok(address.clone()),
+            Self::Master(sentinels) => sentinels.master().await,
+            Self::AnySentinel(sentinels) => sentinels.any(),
+            Self::Cluster(cluster, slot) => cluster.address(*slot),
+        }
+    }
+}
+
+struct Subscriber {
+    dialer: Arc<Dialer>,
+    site: Site,
+    command: &'static str,
+    names: Vec<Arc<str>>,
+}
+
+/// A connection that is subscribed.
+struct Line {
+    wire: Wire,
+    received: Arc<AtomicU64>,
+    /// Told when the server ends a subscription by itself: the slot went elsewhere.
+    ended: Arc<Notify>,
+}
 
 impl Subscriber {
-    /// Connects and subscribes; every message published after this arrives on the link.
-    async fn open(&self) -> Result<Link> {
+    async fn start(self, operation: &'static str) -> Result<Subscription> {
+        let (feed, subscription) = Subscription::new(());
+        let line = self.open(operation, &feed).await?;
+        tokio::spawn(async move {
+            tokio::select! {
+                () = feed.closed() => {}
+                () = self.pump(line, &feed) => {}
+            }
+        });
+        Ok(subscription)
+    }
+
+    fn options(&self) -> &RedisOptions {
+        &self.dialer.options
+    }
+
+    /// Connects and subscribes; every message published after this is fed.
+    async fn open(&self, operation: &'static str, feed: &Feed) -> Result<Line> {
+        let (received, ended) = (Arc::new(AtomicU64::new(0)), Arc::new(Notify::new()));
         let opening = async {
-            let (mut sink, stream) = self.client.get_async_pubsub().await?.split();
-            sink.subscribe(self.channels.iter().map(|channel| &**channel).collect::<Vec<_>>()).await?;
-            RedisResult::Ok((sink, stream))
+            let address = self.site.address().await?;
+            let receive = {
+                let (names, feed, received, ended) =
+                    (self.names.clone(), feed.clone(), received.clone(), ended.clone());
+                move |push: PushInfo| {
+                    received.fetch_add(1, Ordering::Relaxed);
+                    match &push.kind {
+                        PushKind::SUnsubscribe => ended.notify_one(),
+                        _ => drop(message(&names, push).map(|message| feed.deliver(message))),
+                    }
+                }
+            };
+            let mut wire = self.dialer.dial_for_messages(&address, receive).await?;
+            for name in &self.names {
+                cmd(self.command).arg(&**name).exec_async(&mut wire.connection).await?;
+            }
+            RedisResult::Ok(wire)
         };
-        match timeout(self.options.connect_timeout.saturating_add(self.options.deadline), opening).await {
-            Ok(link) => link.map_err(|error| classify("subscribe", &error)),
-            Err(_) => Err(timed_out("subscribe")),
+        let patience = self.options().connect_timeout.saturating_add(self.options().deadline);
+        let wire = match timeout(patience, opening).await {
+            Ok(wire) => wire.map_err(|error| classify(operation, &error)),
+            Err(_) => Err(timed_out(operation)),
+        };
+        if let (Err(_), Site::Cluster(cluster, _)) = (&wire, &self.site) {
+            cluster.refresh_soon();
         }
+        Ok(Line { wire: wire?, received, ended })
     }
 
     /// Hands over messages for ever, across lost links, with a gap at the loss and another when it is mended.
-    async fn pump(&self, mut link: Link, feed: &Feed) {
+    async fn pump(&self, mut line: Line, feed: &Feed) {
         loop {
-            self.forward(&mut link, feed).await;
-            feed.gap();
-            link = self.reopen().await;
-            feed.gap();
-        }
-    }
-
-    /// Hands over messages until the link is lost: it ends, or does not answer a probe.
-    async fn forward(&self, (sink, stream): &mut Link, feed: &Feed) {
-        loop {
-            match timeout(self.options.heartbeat, stream.next()).await {
-                Ok(Some(message)) => drop(feed.deliver(self.message(&message))),
-                Ok(None) => return,
-                Err(_) => match timeout(self.options.deadline, sink.ping::<Value>()).await {
-                    Ok(Ok(_)) => {}
-                    _ => return,
-                },
+            let probing = silence(self.options(), &line.received, line.wire.connection.clone());
+            tokio::select! {
+                () = line.wire.closed() => {}
+                () = line.ended.notified() => {}
+                () = probing => {}
             }
+            drop(line);
+            feed.gap();
+            if let Site::Cluster(cluster, _) = &self.site {
+                cluster.refresh_soon();
+            }
+            line = self.reopen(feed).await;
+            feed.gap();
         }
     }
 
-    async fn reopen(&self) -> Link {
+    async fn reopen(&self, feed: &Feed) -> Line {
         let policy = RetryPolicy::default().base(Duration::from_millis(50));
         let mut attempt = 0;
         loop {
             sleep(policy.backoff(attempt)).await;
-            match self.open().await {
-                Ok(link) => return link,
+            match self.open("subscribe", feed).await {
+                Ok(line) => return line,
                 Err(error) => tracing::warn!(%error, "subscription is down"),
             }
             attempt = attempt.saturating_add(1);
         }
     }
+}
 
-    fn message(&self, message: &Msg) -> Message {
-        let name = message.get_channel_name();
-        let known = self.channels.iter().find(|channel| ***channel == *name);
-        let channel = known.cloned().unwrap_or_else(|| Arc::from(name));
-        Message { channel, pattern: None, payload: bytes::Bytes::copy_from_slice(message.get_payload_bytes()) }
+/// Returns when a link has brought nothing for a heartbeat, and does not answer a probe.
+async fn silence(options: &RedisOptions, received: &AtomicU64, mut connection: redis::aio::MultiplexedConnection) {
+    let mut seen = received.load(Ordering::Relaxed);
+    loop {
+        sleep(options.heartbeat).await;
+        let now = received.load(Ordering::Relaxed);
+        if now == seen {
+            let ping = cmd("PING");
+            match timeout(options.deadline, connection.send_packed_command(&ping)).await {
+                Ok(Ok(_)) => {}
+                _ => return,
+            }
+        }
+        seen = now;
+    }
+}
+
+fn message(names: &[Arc<str>], push: PushInfo) -> Option<Message> {
+    let known = |name: &[u8]| {
+        let shared = names.iter().find(|known| known.as_bytes() == name).cloned();
+        shared.unwrap_or_else(|| String::from_utf8_lossy(name).into())
+    };
+    let mut data =
+        push.data.into_iter().map(|value| if let Value::BulkString(bytes) = value { bytes } else { Vec::new() });
+    let mut next = || data.next();
+    match push.kind {
+        PushKind::Message | PushKind::SMessage => {
+            Some(Message { channel: known(&next()?), pattern: None, payload: Bytes::from(next()?) })
+        }
+        PushKind::PMessage => {
+            let pattern = Some(known(&next()?));
+            Some(Message { pattern, channel: known(&next()?), payload: Bytes::from(next()?) })
+        }
+        _ => None,
     }
 }

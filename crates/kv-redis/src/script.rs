@@ -1,36 +1,44 @@
-use crate::{
-    RedisStore,
-    error::{classify_script, timed_out},
-};
+use crate::{RedisStore, error::classify_script, options::from_now, target::Touch};
 use async_trait::async_trait;
 use kv_core::{Arg, Error, ErrorKind, Reply, Result, Script, ScriptStore};
-use redis::{Cmd, ServerErrorKind, Value};
-use tokio::time::{Instant, timeout};
+use redis::{Cmd, RedisResult, ServerErrorKind, Value};
+use tokio::time::Instant;
 
 #[async_trait]
 impl ScriptStore for RedisStore {
     async fn run(&self, script: &Script, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
         let operation = script.name();
-        self.options().limits.check_call(operation, keys, args)?;
-        let (mut connection, started) = (self.connection(), Instant::now());
-        let known = command("EVALSHA", script.sha1(), keys, args).query_async(&mut connection).await;
+        self.limits().check_call(operation, keys, args)?;
+        let by = from_now(self.options().deadline);
+        let known = self.evaluate("EVALSHA", script.sha1(), keys, args, by).await;
         let reply = match known {
             // NOSCRIPT means that nothing was executed; EVAL with the body needs no second round trip to load it.
-            Err(error) if error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript) => {
-                let left = self.options().deadline.saturating_sub(started.elapsed());
-                let eval = command("EVAL", script.lua(), keys, args);
-                timeout(left, eval.query_async(&mut connection)).await.map_err(|_| timed_out(operation))?
+            Ok(Value::ServerError(error)) if error.kind() == Some(ServerErrorKind::NoScript) => {
+                self.evaluate("EVAL", script.lua(), keys, args, by).await
             }
             known => known,
         };
-        let reply = reply.map_err(|error| classify_script(operation, &error))?;
         to_reply(operation, reply)
     }
 
     async fn eval(&self, lua: &str, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
-        self.options().limits.check_call("eval", keys, args)?;
-        let reply = command("EVAL", lua, keys, args).query_async(&mut self.connection()).await;
-        to_reply("eval", reply.map_err(|error| classify_script("eval", &error))?)
+        self.limits().check_call("eval", keys, args)?;
+        let reply = self.evaluate("EVAL", lua, keys, args, from_now(self.options().deadline)).await;
+        to_reply("eval", reply)
+    }
+}
+
+impl RedisStore {
+    async fn evaluate(
+        &self,
+        name: &str,
+        script: &str,
+        keys: &[&str],
+        args: &[Arg<'_>],
+        by: Instant,
+    ) -> RedisResult<Value> {
+        let touch = keys.first().map_or(Touch::Nothing, |key| Touch::Write(key));
+        self.target().command(touch, &command(name, script, keys, args), by).await
     }
 }
 
@@ -51,7 +59,8 @@ fn command(name: &str, script: &str, keys: &[&str], args: &[Arg<'_>]) -> Cmd {
     command
 }
 
-fn to_reply(operation: &'static str, value: Value) -> Result<Reply> {
+fn to_reply(operation: &'static str, reply: RedisResult<Value>) -> Result<Reply> {
+    let value = reply.map_err(|error| classify_script(operation, &error))?;
     Ok(match value {
         Value::Nil => Reply::Nil,
         Value::Int(int) => Reply::Int(int),
@@ -59,7 +68,7 @@ fn to_reply(operation: &'static str, value: Value) -> Result<Reply> {
         Value::SimpleString(text) => Reply::Bytes(text.into()),
         Value::Okay => Reply::Bytes("OK".into()),
         Value::Array(items) => {
-            Reply::Array(items.into_iter().map(|item| to_reply(operation, item)).collect::<Result<_>>()?)
+            Reply::Array(items.into_iter().map(|item| to_reply(operation, Ok(item))).collect::<Result<_>>()?)
         }
         Value::ServerError(error) => return Err(classify_script(operation, &error.into())),
         _ => return Err(Error::new(ErrorKind::UnexpectedReply, operation)),

@@ -1,26 +1,46 @@
-use crate::{Connection, RedisOptions, error::classify, link::Link};
-use async_trait::async_trait;
-use bytes::Bytes;
-use kv_core::{
-    BlockingStore, Capabilities, Condition, Error, KvStore, Limits, PubSub, Result, ScanStore, ScriptStore, SetOptions,
-    Ttl,
+use crate::{
+    Connection, RedisOptions, Stats,
+    cluster::slot::slot,
+    error::classify,
+    home::{Home, Kind},
+    node::Node,
+    options::from_now,
+    target::{Lend, Target, Touch},
 };
-use redis::{Client, Cmd, FromRedisValue, IntoConnectionInfo, aio::ConnectionLike, cmd};
-use std::time::Duration;
+use kv_core::{Error, ErrorKind, Limits, Result};
+use redis::{
+    Cmd, ErrorKind as RedisErrorKind, FromRedisValue, RedisError, ServerErrorKind, Value, aio::ConnectionLike, cmd,
+};
+use std::{fmt, sync::Arc};
 
-/// kv-core's store on Redis or Valkey. Clones share the connection.
+/// kv-core's store on Redis or Valkey: one server, a pool, a cluster, or whoever the sentinels say. Clones share the connections.
 ///
-/// [`connect`](RedisStore::connect) opens one multiplexed connection and keeps it alive;
-/// [`from_connection`](Self::from_connection) takes one that a service already has.
-#[derive(Clone, Debug)]
+/// [`connect`](RedisStore::connect) opens them and keeps them alive; [`from_connection`](Self::from_connection) takes one that a
+/// service already has.
+#[derive(Clone)]
 pub struct RedisStore {
-    connection: Connection,
-    client: Option<Client>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    target: Target,
+    home: Option<Home>,
+    db: i64,
     options: RedisOptions,
 }
 
 impl RedisStore {
-    /// Connects to a server: `redis://user:password@host:port/db`, `unix:///path`, `?protocol=resp3`.
+    /// Connects to what a URL names.
+    ///
+    /// | URL | what it names |
+    /// |---|---|
+    /// | `redis://user:password@host:port/db` | one server; `rediss` encrypts |
+    /// | `unix:///path?db=1&user=…&pass=…` | one server on a unix socket |
+    /// | `redis-cluster://host:port?node=host:port` | a cluster, by some of its nodes |
+    /// | `redis-sentinel://host:port/db?node=host:port&sentinelServiceName=name` | the master of that name, by its sentinels |
+    ///
+    /// `rediss-cluster` and `rediss-sentinel` encrypt. `protocol=resp3` selects RESP3; `sentinelUsername` and `sentinelPassword` are
+    /// the login at the sentinels, `user:password@` the one at the servers.
     ///
     /// Errors: [`InvalidConfig`](kv_core::ErrorKind::InvalidConfig) for a URL that is none,
     /// [`Auth`](kv_core::ErrorKind::Auth) for wrong credentials, [`Unavailable`](kv_core::ErrorKind::Unavailable) when
@@ -31,167 +51,149 @@ impl RedisStore {
 
     /// Connects with options of one's own; see [`connect`](Self::connect).
     pub async fn connect_with(url: &str, options: RedisOptions) -> Result<Self> {
-        options.check()?;
-        let refused = |_| Error::invalid_config("connect", "not a redis url");
-        let info = url.into_connection_info().map_err(refused)?;
-        let tcp = info.tcp_settings().clone().set_nodelay(true);
-        let client = Client::open(info.set_tcp_settings(tcp)).map_err(refused)?;
-        let link = Link::open(client.clone(), options).await.map_err(|error| classify("connect", &error))?;
-        Ok(Self { connection: Connection::own(link), client: Some(client), options })
+        let home = Home::open(url, options.clone()).await?;
+        home.connect().await.map_err(|error| classify("connect", &error))?;
+        Ok(Self::new(home.target(), home.dialer.db(), Some(home), options))
     }
 
     /// A store on a connection the service already has, multiplexed or managed.
     ///
-    /// It has no [`PubSub`] until [`with_subscriber`](Self::with_subscriber) says where to open subscriptions.
+    /// It has no [`PubSub`](kv_core::PubSub), [`ScanStore`](kv_core::ScanStore) and [`BlockingStore`](kv_core::BlockingStore) until
+    /// [`with_url`](Self::with_url) says where to open connections for them.
     pub fn from_connection(connection: impl ConnectionLike + Clone + Send + Sync + 'static) -> Self {
-        Self::borrowed(connection, RedisOptions::default())
+        let db = connection.get_db();
+        Self::new(Target::Borrowed(Arc::new(connection) as Arc<dyn Lend>), db, None, RedisOptions::default())
     }
 
-    /// The same with options of one's own, of which those for connecting have no effect here.
+    /// The same with options of one's own, of which those for connecting have an effect on [`with_url`](Self::with_url) only.
     pub fn from_connection_with(
         connection: impl ConnectionLike + Clone + Send + Sync + 'static,
         options: RedisOptions,
     ) -> Result<Self> {
         options.check()?;
-        Ok(Self::borrowed(connection, options))
+        let db = connection.get_db();
+        Ok(Self::new(Target::Borrowed(Arc::new(connection) as Arc<dyn Lend>), db, None, options))
     }
 
-    fn borrowed(connection: impl ConnectionLike + Clone + Send + Sync + 'static, options: RedisOptions) -> Self {
-        Self { connection: Connection::borrowed(connection, options.deadline), client: None, options }
+    /// Says where a store on a borrowed connection opens connections of its own: for subscriptions, blocking calls and scans.
+    ///
+    /// The URL is that of [`connect`](Self::connect), and has to lead to the same data.
+    pub async fn with_url(self, url: &str) -> Result<Self> {
+        let home = Home::open(url, self.options().clone()).await?;
+        Ok(Self::new(self.inner.target.clone(), self.inner.db, Some(home), self.options().clone()))
     }
 
-    /// Adds [`PubSub`]: each subscription opens a connection of its own through this client.
-    #[must_use]
-    pub fn with_subscriber(mut self, client: Client) -> Self {
-        self.client = Some(client);
-        self
+    fn new(target: Target, db: i64, home: Option<Home>, options: RedisOptions) -> Self {
+        Self { inner: Arc::new(Inner { target, home, db, options }) }
     }
 
     /// The options in force.
     pub fn options(&self) -> &RedisOptions {
-        &self.options
+        &self.inner.options
     }
 
     /// The redis-rs connection, for every command that has no method here, within the same deadline.
     pub fn connection(&self) -> Connection {
-        self.connection.clone()
+        let Inner { target, db, options, .. } = &*self.inner;
+        Connection { target: target.clone(), deadline: options.deadline, db: *db }
     }
 
-    pub(crate) fn client(&self) -> Option<&Client> {
-        self.client.as_ref()
+    /// What the store's connections have been through.
+    pub fn stats(&self) -> Stats {
+        self.inner.home.as_ref().map(|home| home.dialer.counters.snapshot()).unwrap_or_default()
+    }
+
+    /// Logs in with another password from now on, on the connections there are and on all to come.
+    ///
+    /// To be called once the server takes the new password, and before it stops to take the old one. The error is that of the first
+    /// connection that was refused. One round trip per connection.
+    pub async fn set_credentials(&self, user: Option<&str>, password: &str) -> Result<()> {
+        let Some(home) = &self.inner.home else {
+            return Err(
+                Error::new(ErrorKind::Unsupported, "set_credentials").with_detail("the store opens no connections")
+            );
+        };
+        home.dialer.set_credentials(user, password);
+        let mut login = cmd("AUTH");
+        login.arg(user).arg(password);
+        let mut outcome = Ok(());
+        for node in home.nodes() {
+            if let Some(mut connection) = node.current() {
+                let by = from_now(self.options().deadline);
+                let answer = tokio::time::timeout_at(by, login.exec_async(&mut connection)).await;
+                let answer = answer.unwrap_or_else(|_| Err(crate::source::timed_out()));
+                outcome = outcome.and(answer.map_err(|error| classify("set_credentials", &error)));
+            }
+            node.lanes.clear();
+        }
+        outcome
+    }
+
+    pub(crate) fn target(&self) -> &Target {
+        &self.inner.target
+    }
+
+    pub(crate) fn home(&self) -> Option<&Home> {
+        self.inner.home.as_ref()
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.inner.options.limits
+    }
+
+    /// The server of a key, for connections of one's own.
+    pub(crate) fn own_node(&self, operation: &'static str, key: &str) -> Result<Arc<Node>> {
+        match self.home().map(|home| &home.kind) {
+            None => Err(Error::new(ErrorKind::Unsupported, operation).with_detail("the store opens no connections")),
+            Some(Kind::Server(_, node) | Kind::Sentinel(_, node)) => Ok(node.clone()),
+            Some(Kind::Cluster(cluster)) => {
+                let route = crate::cluster::Route::Slot(slot(key.as_bytes()));
+                cluster.owner(route).map_err(|error| classify(operation, &error))
+            }
+        }
+    }
+
+    /// Whether a blocking call failed because its slot is elsewhere; the map is read again then.
+    pub(crate) fn is_redirected(&self, error: &RedisError) -> bool {
+        use ServerErrorKind::{Ask, Moved, TryAgain};
+        match self.home().map(|home| &home.kind) {
+            Some(Kind::Cluster(cluster)) if matches!(error.kind(), RedisErrorKind::Server(Ask | Moved | TryAgain)) => {
+                cluster.refresh_soon();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Refuses keys of several slots where there are slots.
+    pub(crate) fn check_slots(&self, operation: &'static str, keys: &[&str]) -> Result<()> {
+        let mut slots = keys.iter().map(|key| slot(key.as_bytes()));
+        let first = slots.next();
+        if self.target().has_slots() && slots.any(|slot| Some(slot) != first) {
+            return Err(Error::invalid_input(operation, "keys of one operation must share a hash slot"));
+        }
+        Ok(())
     }
 
     /// Sends one command.
-    pub(crate) async fn query<T: FromRedisValue>(&self, operation: &'static str, command: &Cmd) -> Result<T> {
-        command.query_async(&mut self.connection()).await.map_err(|error| classify(operation, &error))
-    }
-
-    fn limits(&self) -> &Limits {
-        &self.options.limits
+    pub(crate) async fn query<T: FromRedisValue>(
+        &self,
+        operation: &'static str,
+        touch: Touch<'_>,
+        command: &Cmd,
+    ) -> Result<T> {
+        let reply = self.target().command(touch, command, from_now(self.options().deadline)).await;
+        let value = match reply {
+            Ok(Value::ServerError(error)) => return Err(classify(operation, &error.into())),
+            Ok(value) => value,
+            Err(error) => return Err(classify(operation, &error)),
+        };
+        T::from_redis_value(value).map_err(|_| Error::new(ErrorKind::UnexpectedReply, operation))
     }
 }
 
-#[async_trait]
-impl KvStore for RedisStore {
-    async fn get(&self, key: &str) -> Result<Option<Bytes>> {
-        self.limits().check_key("get", key)?;
-        self.query("get", cmd("GET").arg(key)).await
-    }
-
-    async fn set(&self, key: &str, value: &[u8], options: SetOptions) -> Result<bool> {
-        self.limits().check_key("set", key)?;
-        self.limits().check_value("set", value)?;
-        let mut set = cmd("SET");
-        set.arg(key).arg(value);
-        if let Some(ttl) = options.ttl {
-            set.arg("PX").arg(Limits::ttl_millis("set", ttl)?);
-        }
-        match options.condition {
-            Condition::IfAbsent => drop(set.arg("NX")),
-            Condition::IfPresent => drop(set.arg("XX")),
-            _ => {}
-        }
-        self.query("set", &set).await
-    }
-
-    async fn delete(&self, keys: &[&str]) -> Result<u64> {
-        self.limits().check_keys("delete", keys)?;
-        if keys.is_empty() {
-            return Ok(0);
-        }
-        self.query("delete", cmd("UNLINK").arg(keys)).await
-    }
-
-    async fn exists(&self, key: &str) -> Result<bool> {
-        self.limits().check_key("exists", key)?;
-        self.query("exists", cmd("EXISTS").arg(key)).await
-    }
-
-    async fn ttl(&self, key: &str) -> Result<Ttl> {
-        self.limits().check_key("ttl", key)?;
-        let millis: i64 = self.query("ttl", cmd("PTTL").arg(key)).await?;
-        Ok(match millis {
-            -2 => Ttl::Missing,
-            -1 => Ttl::Unlimited,
-            left => Ttl::Remaining(Duration::from_millis(left.max(0) as u64)),
-        })
-    }
-
-    async fn expire(&self, key: &str, ttl: Duration) -> Result<bool> {
-        self.limits().check_key("expire", key)?;
-        self.query("expire", cmd("PEXPIRE").arg(key).arg(Limits::ttl_millis("expire", ttl)?)).await
-    }
-
-    async fn incr_by(&self, key: &str, delta: i64) -> Result<i64> {
-        self.limits().check_key("incr_by", key)?;
-        self.query("incr_by", cmd("INCRBY").arg(key).arg(delta)).await
-    }
-
-    async fn mget(&self, keys: &[&str]) -> Result<Vec<Option<Bytes>>> {
-        self.limits().check_keys("mget", keys)?;
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.query("mget", cmd("MGET").arg(keys)).await
-    }
-
-    async fn mset(&self, entries: &[(&str, &[u8])], ttl: Option<Duration>) -> Result<()> {
-        for (key, value) in entries {
-            self.limits().check_key("mset", key)?;
-            self.limits().check_value("mset", value)?;
-        }
-        let millis = ttl.map(|ttl| Limits::ttl_millis("mset", ttl)).transpose()?;
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let Some(millis) = millis else {
-            return self.query("mset", cmd("MSET").arg(entries)).await;
-        };
-        let mut transaction = redis::pipe();
-        transaction.atomic();
-        for (key, value) in entries {
-            transaction.cmd("SET").arg(key).arg(value).arg("PX").arg(millis).ignore();
-        }
-        transaction.query_async(&mut self.connection()).await.map_err(|error| classify("mset", &error))
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::default().limits(self.options.limits).lua(true)
-    }
-
-    fn scripts(&self) -> Option<&dyn ScriptStore> {
-        Some(self)
-    }
-
-    fn pubsub(&self) -> Option<&dyn PubSub> {
-        self.client.is_some().then_some(self as &dyn PubSub)
-    }
-
-    fn scan(&self) -> Option<&dyn ScanStore> {
-        None
-    }
-
-    fn blocking(&self) -> Option<&dyn BlockingStore> {
-        None
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore").field("options", self.options()).finish_non_exhaustive()
     }
 }
