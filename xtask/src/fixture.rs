@@ -2,6 +2,7 @@
 
 mod leash;
 mod port;
+mod proxy;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use self::leash::Leash;
+use self::port::Port;
+pub use self::proxy::Proxy;
 use crate::binary;
 use crate::resp::{Connection, Reply};
 
@@ -26,7 +29,7 @@ const DEFAULTS: [&str; 10] =
 #[derive(Debug)]
 pub struct Server {
     leash: Mutex<Leash>,
-    port: u16,
+    port: Port,
     dir: PathBuf,
 }
 
@@ -52,8 +55,8 @@ impl Server {
         let mut leash = Leash::new(dir.clone(), &binary.path, &args)?;
         let started = Instant::now();
         loop {
-            let port = port::free()?;
-            if launch(&mut leash, port, started)? {
+            let port = Port::free()?;
+            if launch(&mut leash, port.number(), started)? {
                 return Ok(Self { leash: Mutex::new(leash), port, dir });
             }
         }
@@ -61,12 +64,12 @@ impl Server {
 
     /// `redis://127.0.0.1:PORT`
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("redis://127.0.0.1:{}", self.port())
     }
 
     /// The port, which stays the same over [`Server::restart`].
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// The directory the server works in; it goes with the server.
@@ -85,7 +88,7 @@ impl Server {
         leash.kill()?;
         let started = Instant::now();
         // Somebody who holds our port may let it go.
-        while !launch(&mut leash, self.port, started)? {
+        while !launch(&mut leash, self.port(), started)? {
             thread::sleep(POLL);
         }
         Ok(())
@@ -103,7 +106,7 @@ impl Server {
 
     /// Sends one command over a connection of its own.
     pub fn call(&self, command: &[&str]) -> Result<Reply> {
-        Connection::open(self.port, DEADLINE)?.call(command)
+        Connection::open(self.port(), DEADLINE)?.call(command)
     }
 
     /// The last lines of the server's log.
@@ -168,7 +171,7 @@ mod tests {
         let args: Vec<String> = DEFAULTS.map(str::to_owned).to_vec();
         let mut leash = Leash::new(dir, &binary::find()?.path, &args)?;
         assert!(!launch(&mut leash, stranger.local_addr()?.port(), Instant::now())?);
-        assert!(launch(&mut leash, port::free()?, Instant::now())?);
+        assert!(launch(&mut leash, Port::free()?.number(), Instant::now())?);
         Ok(())
     }
 }
