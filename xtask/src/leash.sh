@@ -1,4 +1,4 @@
-# Holds one server on a leash: an order per line on stdin, a line back for each.
+# Holds one server on a leash: `ok` once its directory is there, then an order per line on stdin, a line back for each.
 # However the holder ends, stdin closes, and the server and its directory go.
 # Arguments: the directory to make, the server's binary, the server's arguments.
 dir=$1
@@ -19,10 +19,11 @@ trap 'exit 1' HUP INT TERM
 # A holder that dies before it reads an answer must not take the clean-up with it.
 trap '' PIPE
 
-while read -r order port; do
+echo ok
+while read -r order; do
   case $order in
   START)
-    "$bin" "$@" --port "$port" --dir "$dir" </dev/null >>"$dir/server.log" 2>&1 &
+    "$bin" "$@" </dev/null >>"$dir/server.log" 2>&1 &
     pid=$!
     echo "$pid"
     ;;

@@ -39,10 +39,26 @@ fn a_server_answers_as_soon_as_it_is_started() -> Result<()> {
 
 #[test]
 fn arguments_reach_the_server() -> Result<()> {
-    let server = Server::with_args(&["--requirepass", "secret"])?;
+    let password = "a 'secret' of $HOME";
+    let server = Server::with_args(&["--requirepass", password])?;
     let mut connection = Connection::open(server.port(), Duration::from_secs(1))?;
     assert!(matches!(connection.call(&["PING"])?, Reply::Error(error) if error.starts_with("NOAUTH")));
-    assert_eq!(connection.call(&["AUTH", "secret"])?, Reply::Status("OK".into()));
+    assert_eq!(connection.call(&["AUTH", password])?, Reply::Status("OK".into()));
+    assert_eq!(server.call(&["PING"])?, Reply::Status("PONG".into()), "the fixture knows it");
+    Ok(())
+}
+
+#[test]
+fn users_of_an_acl_are_arguments_too() -> Result<()> {
+    let user = ["--user", "app", "on", ">secret", "~app:*", "&*", "+@all", "-@dangerous"];
+    let server = Server::with_args(&user)?;
+    let mut connection = Connection::open(server.port(), Duration::from_secs(1))?;
+    let ok = Reply::Status("OK".into());
+    assert_eq!(connection.call(&["AUTH", "app", "secret"])?, ok);
+    assert_eq!(connection.call(&["SET", "app:key", "value"])?, ok);
+    for refused in [["SET", "key", "value"].as_slice(), &["FLUSHALL"]] {
+        assert!(matches!(connection.call(refused)?, Reply::Error(error) if error.starts_with("NOPERM")));
+    }
     Ok(())
 }
 
