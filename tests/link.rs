@@ -1,14 +1,11 @@
 //! The store's own connection: lost, silent, refused, demoted, and replaced.
 
-use crate::{
-    backend::{eventually, soon},
-    proxy::Proxy,
-};
-use kv_core::{ErrorKind, Executed, KvStore, SetOptions};
+use crate::backend::{eventually, soon};
+use kv_core::{BlockingStore, End, ErrorKind, Executed, KvStore, PubSub, SetOptions};
 use kv_redis::{RedisOptions, RedisStore, redis::AsyncCommands};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use xtask::fixture::Server;
+use xtask::fixture::{Proxy, Server};
 
 const DEADLINE: Duration = Duration::from_millis(200);
 
@@ -23,16 +20,81 @@ async fn client_id(store: &RedisStore) -> i64 {
 #[tokio::test]
 async fn a_connection_that_falls_silent_is_replaced() {
     let server = Server::start().unwrap();
-    let proxy = Proxy::before(server.port()).await;
+    let proxy = Proxy::to(server.port()).unwrap();
     let store = connect(&proxy.url()).await;
     store.set("key", b"1", SetOptions::default()).await.unwrap();
-    proxy.silence();
+    proxy.black_hole_existing();
     let started = Instant::now();
     let error = store.get("key").await.unwrap_err();
     assert_eq!((error.kind(), error.executed()), (ErrorKind::Timeout, Executed::Maybe));
     assert!(started.elapsed() < DEADLINE * 2);
     assert_eq!(soon("a new connection", store.get("key")).await.unwrap().unwrap(), "1");
     assert_eq!(proxy.accepted(), 2);
+}
+
+#[tokio::test]
+async fn a_silent_connection_is_found_though_no_call_waits_for_its_deadline() {
+    let server = Server::start().unwrap();
+    let proxy = Proxy::to(server.port()).unwrap();
+    let options = RedisOptions::default().deadline(Duration::from_millis(100)).heartbeat(Duration::from_millis(50));
+    let store = RedisStore::connect_with(&proxy.url(), options).await.unwrap();
+    store.set("key", b"1", SetOptions::default()).await.unwrap();
+    proxy.black_hole_existing();
+    eventually("the heartbeat fails", || async {
+        let patience = Duration::from_millis(5);
+        tokio::time::timeout(patience, store.get("key")).await.is_ok_and(|reply| reply.is_ok())
+    })
+    .await;
+    assert_eq!(proxy.accepted(), 2);
+    assert_eq!((store.stats().connected, store.stats().retired), (2, 1));
+}
+
+#[tokio::test]
+async fn a_lost_reply_is_one_that_may_have_happened_and_is_not_asked_for_again() {
+    let server = Server::start().unwrap();
+    let proxy = Proxy::to(server.port()).unwrap();
+    let store = connect(&proxy.url()).await;
+    store.incr_by("counter", 1).await.unwrap();
+    proxy.drop_next_reply();
+    let error = store.incr_by("counter", 1).await.unwrap_err();
+    assert_eq!((error.kind(), error.executed()), (ErrorKind::Unavailable, Executed::Maybe));
+    assert_eq!(soon("reconnected", store.get("counter")).await.unwrap().unwrap(), "2");
+}
+
+#[tokio::test]
+async fn a_dropped_store_leaves_no_connection() {
+    let server = Server::start().unwrap();
+    let proxy = Proxy::to(server.port()).unwrap();
+    let store = connect(&proxy.url()).await;
+    let news = store.subscribe(&["news"]).await.unwrap();
+    store.push("list", End::Back, &[b"1"]).await.unwrap();
+    store.pop(&["list"], End::Front, Duration::from_secs(1)).await.unwrap();
+    // The peer answers nothing any more: nobody may wait for it.
+    proxy.black_hole_existing();
+    drop((store, news));
+    eventually("all closed", || async { proxy.open() == 0 }).await;
+}
+
+#[tokio::test]
+async fn a_password_is_rotated_without_a_failed_call() {
+    let server = Server::with_args(&["--requirepass", "one"]).unwrap();
+    let store = connect(&format!("redis://:one@127.0.0.1:{}", server.port())).await;
+    let admin = connect(&format!("redis://:one@127.0.0.1:{}", server.port())).await;
+    let acl = async |change: &str| {
+        let mut acl = kv_redis::redis::cmd("ACL");
+        acl.arg("SETUSER").arg("default").arg(change).query_async::<()>(&mut admin.connection()).await.unwrap();
+    };
+    acl(">two").await;
+    store.set_credentials(None, "two").await.unwrap();
+    acl("<one").await;
+    store.get("key").await.unwrap();
+    let mut kill = kv_redis::redis::cmd("CLIENT");
+    kill.arg("KILL").arg("TYPE").arg("normal").arg("SKIPME").arg("yes");
+    kill.query_async::<i64>(&mut admin.connection()).await.unwrap();
+    eventually("the new one logs in", || async { store.get("key").await.is_ok() }).await;
+    let wrong = store.set_credentials(None, "three").await.unwrap_err();
+    assert_eq!(wrong.kind(), ErrorKind::Auth);
+    assert!(!wrong.to_string().contains("three"));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod backend;
+mod blocking;
 mod cache;
 mod cancellation;
 mod compress;
@@ -15,8 +16,9 @@ mod faults;
 mod key;
 mod link;
 mod lock;
-mod proxy;
+mod pool;
 mod pubsub;
 mod ratelimit;
 mod script;
 mod store;
+mod tls;
