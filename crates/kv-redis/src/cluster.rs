@@ -257,7 +257,10 @@ impl Cluster {
             let mut answers: FuturesUnordered<_> = asked.iter().map(|address| self.ask_map(address)).collect();
             while let Some(answer) = answers.next().await {
                 match answer {
-                    Ok((map, true)) => return Ok(self.show(map)),
+                    Ok((map, true)) => {
+                        self.show(map);
+                        return Ok(());
+                    }
                     Ok((map, false)) => unwell = Some(map),
                     Err(error) => failure = error,
                 }

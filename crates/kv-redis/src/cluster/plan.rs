@@ -75,7 +75,7 @@ fn same_slot<'a>(mut keys: impl Iterator<Item = &'a [u8]>) -> Plan {
 fn split(args: &[&[u8]], step: usize, fold: Fold) -> Plan {
     let keys = args.iter().skip(1).step_by(step).copied();
     match same_slot(keys) {
-        Plan::Refused(_) if (args.len() - 1) % step == 0 => Plan::Split { step, fold },
+        Plan::Refused(_) if (args.len() - 1).is_multiple_of(step) => Plan::Split { step, fold },
         Plan::Refused(why) => Plan::Refused(why),
         one => one,
     }
