@@ -33,6 +33,8 @@ pub struct Binary {
     pub version: String,
     /// How it was found: `on PATH`.
     pub origin: &'static str,
+    /// `(7, 0)`
+    pub number: (u32, u32),
 }
 
 impl fmt::Display for Binary {
@@ -129,7 +131,7 @@ impl Binary {
         let text = String::from_utf8_lossy(&output.stdout);
         let version = version(&text).with_context(|| format!("{shown} is no server: {:?}", text.trim()))?;
         ensure!(version.1 >= OLDEST, "{shown} is {}: 6.2 is the oldest that works", version.0);
-        Ok(Self { path: path.to_path_buf(), version: version.0, origin })
+        Ok(Self { path: path.to_path_buf(), version: version.0, origin, number: version.1 })
     }
 }
 

@@ -48,11 +48,19 @@ impl Connection {
 
     /// Sends one command and reads its reply. An error reply is a [`Reply::Error`], not an `Err`.
     pub fn call(&mut self, command: &[&str]) -> Result<Reply> {
-        let mut request = format!("*{}\r\n", command.len());
+        let words: Vec<&[u8]> = command.iter().map(|word| word.as_bytes()).collect();
+        self.call_bytes(&words)
+    }
+
+    /// Like [`Connection::call`], for arguments that need not be text.
+    pub fn call_bytes(&mut self, command: &[&[u8]]) -> Result<Reply> {
+        let mut request = format!("*{}\r\n", command.len()).into_bytes();
         for argument in command {
-            request.push_str(&format!("${}\r\n{argument}\r\n", argument.len()));
+            request.extend_from_slice(format!("${}\r\n", argument.len()).as_bytes());
+            request.extend_from_slice(argument);
+            request.extend_from_slice(b"\r\n");
         }
-        self.0.get_mut().write_all(request.as_bytes())?;
+        self.0.get_mut().write_all(&request)?;
         self.reply()
     }
 

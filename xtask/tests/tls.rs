@@ -4,16 +4,20 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use xtask::fixture::{Certificates, Server, TlsServer};
+use xtask::fixture::{Certificates, Cluster, Server, TlsServer};
 use xtask::resp::Reply;
 
-/// What the server answers to a PING of a client that trusts `trusted`, and shows its certificate if it is `known`.
 fn ping(port: u16, host: &'static str, trusted: &Certificates, known: bool) -> Result<String> {
+    ask(port, host, trusted, known, "PING")
+}
+
+/// What the server answers to a client that trusts `trusted`, and shows its certificate if it is `known`.
+fn ask(port: u16, host: &'static str, trusted: &Certificates, known: bool, command: &str) -> Result<String> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(trusted.ca_pem().as_bytes())?)?;
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -28,10 +32,11 @@ fn ping(port: u16, host: &'static str, trusted: &Certificates, known: bool) -> R
     };
     let connection = ClientConnection::new(Arc::new(config), host.try_into()?)?;
     let mut stream = StreamOwned::new(connection, TcpStream::connect(("127.0.0.1", port))?);
-    stream.write_all(b"PING\r\n")?;
-    let mut answer = [0; 7];
-    stream.read_exact(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).trim_end().to_owned())
+    stream.write_all(format!("{command}\r\n").as_bytes())?;
+    let mut answer = vec![0; 1 << 16];
+    let count = stream.read(&mut answer)?;
+    ensure!(count > 0, "the server closes the connection");
+    Ok(String::from_utf8_lossy(&answer[..count]).trim_end().to_owned())
 }
 
 #[test]
@@ -73,5 +78,23 @@ fn a_mutual_server_refuses_strangers() -> Result<()> {
 #[test]
 fn what_is_secret_stays_out_of_debug() -> Result<()> {
     assert!(!format!("{:?}", Certificates::new()?).contains("KEY"));
+    Ok(())
+}
+
+#[test]
+fn the_nodes_of_a_cluster_tell_clients_the_ports_that_speak_tls() -> Result<()> {
+    let cluster = Cluster::tls()?;
+    let certificates = cluster.certificates().expect("made for it");
+    assert!(cluster.url().starts_with("rediss-cluster://127.0.0.1:"));
+    let known = ask(cluster.ports()[0], "127.0.0.1", certificates, false, "CLUSTER NODES")?;
+    assert!(cluster.ports().iter().all(|port| known.contains(&format!(":{port}@"))), "{known}");
+    let slot = cluster.slot_of("key")?;
+    let from = cluster.owner_of(slot)?;
+    let to = (from + 1) % 3;
+    assert_eq!(cluster.nodes()[from].call(&["SET", "key", "value"])?, Reply::Status("OK".into()));
+    cluster.move_slots(slot..=slot, from, to)?;
+    let moved = ask(cluster.ports()[from], "127.0.0.1", certificates, false, "GET key")?;
+    assert_eq!(moved, format!("-MOVED {slot} 127.0.0.1:{}", cluster.ports()[to]));
+    assert_eq!(cluster.nodes()[to].call(&["GET", "key"])?.text(), Some("value"));
     Ok(())
 }
