@@ -6,6 +6,7 @@ mod launch;
 mod leash;
 mod port;
 mod proxy;
+mod sentinel;
 mod server;
 mod tls;
 mod wait;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub use self::cluster::Cluster;
 pub use self::proxy::Proxy;
+pub use self::sentinel::{Sentinel, SentinelOptions};
 pub use self::server::Server;
 pub use self::tls::{Certificates, TlsServer};
 
