@@ -21,5 +21,6 @@ mod pool;
 mod pubsub;
 mod ratelimit;
 mod script;
+mod sentinel;
 mod store;
 mod tls;
