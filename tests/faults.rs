@@ -217,3 +217,17 @@ async fn a_server_at_its_memory_limit_is_out_of_memory() {
     assert!(matches!(&error, LockError::Store(e) if e.kind() == ErrorKind::OutOfMemory), "{error}");
     assert!(store.require_pubsub("test").is_ok());
 }
+
+#[tokio::test]
+async fn a_transaction_that_was_refused_says_why() {
+    let full = Server::with_args(&["--maxmemory", "1", "--maxmemory-policy", "noeviction"]).unwrap();
+    let batch: [(&str, &[u8]); 2] = [("a", b"1"), ("b", b"2")];
+    let error = store(&full).await.mset(&batch, Some(Duration::from_secs(1))).await.unwrap_err();
+    assert_eq!((error.kind(), error.executed()), (ErrorKind::OutOfMemory, Executed::No), "{error}");
+    let server = Server::start().unwrap();
+    let store = store(&server).await;
+    server.call(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
+    let error = store.mset(&batch, Some(Duration::from_secs(1))).await.unwrap_err();
+    assert_eq!((error.kind(), error.executed()), (ErrorKind::Unavailable, Executed::No), "{error}");
+    assert_eq!(store.stats().retired, 1, "a demoted server is left");
+}

@@ -275,7 +275,8 @@ impl Cluster {
         let node = self.node(address, Use::Commands);
         let mut question = pipe();
         question.cmd("CLUSTER").arg("SLOTS").cmd("CLUSTER").arg("INFO");
-        let by = Instant::now() + self.dialer.options.connect_timeout;
+        // Half, so that time is left for others when these are down.
+        let by = Instant::now() + self.dialer.options.connect_timeout / 2;
         let answer = timeout_at(by, node.pipeline(&question, 0, 2, by)).await;
         let answer = answer.unwrap_or_else(|_| Err(not_connected("a node does not answer")))?;
         let [slots, info] = answer.as_slice() else { return Err(unreadable()) };

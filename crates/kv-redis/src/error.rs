@@ -3,12 +3,15 @@ use redis::RedisError;
 
 /// A redis-rs error in the terms of kv-core, by the server's error code where there is one.
 pub(crate) fn classify(operation: &'static str, error: &RedisError) -> Error {
+    if let Some(cause) = abort_cause(error) {
+        return classify(operation, &cause).with_executed(Executed::No);
+    }
     let Some(code) = error.code() else { return classify_local(operation, error) };
     let detail = error.detail().unwrap_or_default();
     let (code, detail) = within_script(detail).unwrap_or((code, detail));
     let not_executed = |kind| Error::new(kind, operation).with_executed(Executed::No).with_detail(code.to_owned());
     match code {
-        "LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "READONLY" | "NOREPLICAS" => {
+        "LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "READONLY" | "NOREPLICAS" | "UNBLOCKED" => {
             not_executed(ErrorKind::Unavailable)
         }
         "NOAUTH" | "WRONGPASS" | "NOPERM" => not_executed(ErrorKind::Auth),
@@ -27,6 +30,15 @@ pub(crate) fn classify(operation: &'static str, error: &RedisError) -> Error {
         }
         _ => Error::new(ErrorKind::Rejected, operation).with_detail(format!("{code} {}", without_arguments(detail))),
     }
+}
+
+/// Why a transaction was given up before any of it was executed.
+pub(crate) fn abort_cause(error: &RedisError) -> Option<RedisError> {
+    if error.code() != Some("EXECABORT") {
+        return None;
+    }
+    let causes = error.clone().into_server_errors()?;
+    causes.iter().map(|(_, cause)| cause).find(|cause| cause.code() != "EXECABORT").cloned().map(RedisError::from)
 }
 
 /// What a command within a script said, which servers before 7.0 wrap, once or twice:

@@ -1,5 +1,6 @@
 use crate::{
     dial::Wire,
+    link::says_read_only,
     source::{Source, not_connected, timed_out},
     stats::Counter,
 };
@@ -96,7 +97,7 @@ impl Lanes {
         let reply = timeout_at(by, send(lane.connection())).await.unwrap_or_else(|_| Err(timed_out()));
         match &reply {
             Err(error) if error.is_io_error() => self.source.dialer.counters.count(Counter::Retired),
-            Ok(value) if demoted(value) => {
+            reply if reply.as_ref().map_or_else(says_read_only, demoted) => {
                 self.source.dialer.counters.count(Counter::Retired);
                 self.clear();
             }

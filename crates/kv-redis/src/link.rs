@@ -1,10 +1,11 @@
 use crate::{
     dial::Wire,
+    error::abort_cause,
     source::{Source, not_connected, timed_out},
     stats::Counter,
 };
 use arc_swap::ArcSwapOption;
-use redis::{RedisResult, ServerErrorKind, Value, aio::MultiplexedConnection};
+use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value, aio::MultiplexedConnection};
 use std::sync::{
     Arc, OnceLock, Weak,
     atomic::{AtomicU64, Ordering},
@@ -59,7 +60,7 @@ impl Link {
         match reply {
             Ok(reply) => {
                 match &reply {
-                    Err(error) if error.is_io_error() => self.retire(&live),
+                    Err(error) if error.is_io_error() || says_read_only(error) => self.retire(&live),
                     Ok(value) if replies(value).iter().any(is_read_only) => self.retire(&live),
                     _ => drop(live.replies.fetch_add(1, Ordering::Relaxed)),
                 }
@@ -151,6 +152,11 @@ async fn heartbeat(link: Weak<Link>, live: Weak<Live>) {
         }
         seen = live.replies.load(Ordering::Relaxed);
     }
+}
+
+/// The same for a transaction, whose reply is its error.
+pub(crate) fn says_read_only(error: &RedisError) -> bool {
+    abort_cause(error).is_some_and(|cause| cause.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly))
 }
 
 /// A server that was demoted: its successor is found by connecting again.

@@ -20,7 +20,7 @@ pub struct RedisOptions {
     pub tls: TlsOptions,
     /// A pool of connections, each for one call at a time, instead of one that all calls share. Default: none.
     pub pool: Option<PoolOptions>,
-    /// Who answers `get`, `mget`, `exists` and `ttl` in a cluster or behind sentinels. Default: the master.
+    /// Who answers `get`, `exists`, `ttl` and an `mget` of one slot, in a cluster or behind sentinels. Default: the master.
     pub read_from: ReadFrom,
     /// How many calls may block at once on each server, each on a connection of its own. Default: 64.
     pub max_lanes: usize,

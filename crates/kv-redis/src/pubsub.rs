@@ -31,12 +31,13 @@ impl PubSub for RedisStore {
     async fn publish(&self, channel: &str, payload: &[u8]) -> Result<u64> {
         self.limits().check_key("publish", channel)?;
         self.limits().check_value("publish", payload)?;
-        self.query("publish", Touch::Nothing, cmd("PUBLISH").arg(channel).arg(payload)).await
+        // In a cluster any node would do, but only one and the same keeps the messages in order.
+        self.query("publish", Touch::Write(channel), cmd("PUBLISH").arg(channel).arg(payload)).await
     }
 
     /// One connection and one task per subscription; a lost link is opened again until the subscription is dropped.
     async fn subscribe(&self, channels: &[&str]) -> Result<Subscription> {
-        self.listen("subscribe", "SUBSCRIBE", channels, None).await
+        self.listen("subscribe", "SUBSCRIBE", channels, slot_of_first(channels)).await
     }
 
     async fn psubscribe(&self, patterns: &[&str]) -> Result<Subscription> {
@@ -94,8 +95,7 @@ impl PubSub for ShardedPubSub {
 
     async fn subscribe(&self, channels: &[&str]) -> Result<Subscription> {
         self.0.check_slots("ssubscribe", channels)?;
-        let slot = channels.first().map(|channel| slot(channel.as_bytes()));
-        self.0.listen("ssubscribe", "SSUBSCRIBE", channels, slot).await
+        self.0.listen("ssubscribe", "SSUBSCRIBE", channels, slot_of_first(channels)).await
     }
 
     async fn psubscribe(&self, _patterns: &[&str]) -> Result<Subscription> {
@@ -105,6 +105,10 @@ impl PubSub for ShardedPubSub {
     fn channel_name<'a>(&self, channel: &'a str) -> Cow<'a, str> {
         channel.into()
     }
+}
+
+fn slot_of_first(channels: &[&str]) -> Option<u16> {
+    channels.first().map(|channel| slot(channel.as_bytes()))
 }
 
 /// Has a store look for the new master as soon as a sentinel tells of one.
