@@ -1,12 +1,7 @@
 //! Every future is dropped at each of its awaits, and every reply is lost once, on a store that stops at both sides of each call.
 
 use crate::backend::eventually;
-use async_trait::async_trait;
-use bytes::Bytes;
-use kv_core::{
-    Arg, BlockingStore, Capabilities, Error, ErrorKind, Executed, KvStore, MemoryStore, PubSub, Reply, Result,
-    ScanStore, Script, ScriptStore, SetOptions, Ttl,
-};
+use kv_core::{Around, Call, Error, ErrorKind, Executed, KvStore, Layered, MemoryStore, Result};
 use redis_cache::{Cache, CacheOptions, Lookup};
 use redis_lock::{LockError, LockManager, LockOptions, Release};
 use redis_ratelimit::{Quota, RateLimitOptions, RateLimiter};
@@ -25,15 +20,14 @@ use tokio::task::yield_now;
 
 /// Yields before a call is sent and before its reply arrives, and loses the reply when told to.
 #[derive(Clone, Debug, Default)]
-struct Stepping {
-    store: MemoryStore,
+struct Steps {
     lose_next: Arc<AtomicBool>,
 }
 
-impl Stepping {
-    async fn step<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+impl Around for Steps {
+    async fn around<T: Send>(&self, mut call: Call<'_, T>) -> Result<T> {
         yield_now().await;
-        let reply = call.await;
+        let reply = call.run().await;
         yield_now().await;
         if self.lose_next.swap(false, Ordering::SeqCst) {
             return Err(Error::new(ErrorKind::Timeout, "test").with_executed(Executed::Maybe));
@@ -42,57 +36,10 @@ impl Stepping {
     }
 }
 
-#[async_trait]
-impl KvStore for Stepping {
-    async fn get(&self, key: &str) -> Result<Option<Bytes>> {
-        self.step(self.store.get(key)).await
-    }
-    async fn set(&self, key: &str, value: &[u8], options: SetOptions) -> Result<bool> {
-        self.step(self.store.set(key, value, options)).await
-    }
-    async fn delete(&self, keys: &[&str]) -> Result<u64> {
-        self.step(self.store.delete(keys)).await
-    }
-    async fn exists(&self, key: &str) -> Result<bool> {
-        self.step(self.store.exists(key)).await
-    }
-    async fn ttl(&self, key: &str) -> Result<Ttl> {
-        self.step(self.store.ttl(key)).await
-    }
-    async fn expire(&self, key: &str, ttl: Duration) -> Result<bool> {
-        self.step(self.store.expire(key, ttl)).await
-    }
-    async fn incr_by(&self, key: &str, delta: i64) -> Result<i64> {
-        self.step(self.store.incr_by(key, delta)).await
-    }
-    async fn mget(&self, keys: &[&str]) -> Result<Vec<Option<Bytes>>> {
-        self.step(self.store.mget(keys)).await
-    }
-    async fn mset(&self, entries: &[(&str, &[u8])], ttl: Option<Duration>) -> Result<()> {
-        self.step(self.store.mset(entries, ttl)).await
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.store.capabilities()
-    }
-    fn scripts(&self) -> Option<&dyn ScriptStore> {
-        Some(self)
-    }
-    fn pubsub(&self) -> Option<&dyn PubSub> {
-        self.store.pubsub()
-    }
-    fn scan(&self) -> Option<&dyn ScanStore> {
-        self.store.scan()
-    }
-    fn blocking(&self) -> Option<&dyn BlockingStore> {
-        self.store.blocking()
-    }
-}
+type Stepping = Layered<MemoryStore, Steps>;
 
-#[async_trait]
-impl ScriptStore for Stepping {
-    async fn run(&self, script: &Script, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
-        self.step(self.store.run(script, keys, args)).await
-    }
+fn stepping() -> Stepping {
+    Layered::new(MemoryStore::new(), Steps::default())
 }
 
 /// Polls a future so many times and drops it; says whether it was done by then.
@@ -126,13 +73,13 @@ fn locks(store: &Stepping) -> LockManager {
 }
 
 async fn becomes_free(store: &Stepping) {
-    eventually("the lock is free", || async { !store.store.exists("lock:{job}").await.unwrap() }).await;
+    eventually("the lock is free", || async { !store.inner().exists("lock:{job}").await.unwrap() }).await;
 }
 
 #[tokio::test]
 async fn a_dropped_acquisition_leaves_the_lock_free() {
     at_every_await(|polls| async move {
-        let store = Stepping::default();
+        let store = stepping();
         let locks = locks(&store);
         let done = poll_times(polls, locks.acquire("job", Duration::ZERO)).await.is_some();
         becomes_free(&store).await;
@@ -144,7 +91,7 @@ async fn a_dropped_acquisition_leaves_the_lock_free() {
 #[tokio::test]
 async fn a_dropped_wait_leaves_the_lock_to_its_holder() {
     for polls in 0..10 {
-        let store = Stepping::default();
+        let store = stepping();
         let locks = locks(&store);
         let guard = locks.acquire("job", Duration::ZERO).await.unwrap();
         assert!(poll_times(polls, locks.acquire("job", Duration::from_secs(60))).await.is_none());
@@ -156,7 +103,7 @@ async fn a_dropped_wait_leaves_the_lock_to_its_holder() {
 #[tokio::test]
 async fn a_dropped_release_releases() {
     at_every_await(|polls| async move {
-        let store = Stepping::default();
+        let store = stepping();
         let locks = locks(&store);
         let guard = locks.acquire("job", Duration::ZERO).await.unwrap();
         let done = poll_times(polls, guard.release()).await.is_some();
@@ -169,7 +116,7 @@ async fn a_dropped_release_releases() {
 #[tokio::test]
 async fn a_dropped_extension_keeps_the_lock() {
     at_every_await(|polls| async move {
-        let store = Stepping::default();
+        let store = stepping();
         let locks = locks(&store);
         let mut guard = locks.acquire("job", Duration::ZERO).await.unwrap();
         let done = poll_times(polls, guard.extend(Duration::from_secs(60))).await.is_some();
@@ -182,21 +129,21 @@ async fn a_dropped_extension_keeps_the_lock() {
 
 #[tokio::test]
 async fn a_lost_reply_is_an_error_and_leaves_nothing_behind() {
-    let lose = |store: &Stepping| store.lose_next.store(true, Ordering::SeqCst);
-    let store = Stepping::default();
+    let lose = |store: &Stepping| store.layer().lose_next.store(true, Ordering::SeqCst);
+    let store = stepping();
     let manager = locks(&store);
     lose(&store);
     let error = manager.try_acquire("job").await.unwrap_err();
     assert!(matches!(&error, LockError::Store(error) if error.executed() == Executed::Maybe), "{error}");
     becomes_free(&store).await;
 
-    let store = Stepping::default();
+    let store = stepping();
     let guard = locks(&store).acquire("job", Duration::ZERO).await.unwrap();
     lose(&store);
     assert!(guard.release().await.is_err());
     becomes_free(&store).await;
 
-    let store = Stepping::default();
+    let store = stepping();
     let mut guard = locks(&store).acquire("job", Duration::ZERO).await.unwrap();
     lose(&store);
     assert!(guard.extend(Duration::from_secs(600)).await.is_err());
@@ -206,7 +153,7 @@ async fn a_lost_reply_is_an_error_and_leaves_nothing_behind() {
 #[tokio::test]
 async fn a_dropped_check_takes_its_cost_once_or_not_at_all() {
     at_every_await(|polls| async move {
-        let store = Stepping::default();
+        let store = stepping();
         let limiter =
             RateLimiter::new(Arc::new(store.clone()), Quota::per_day(5), RateLimitOptions::default()).unwrap();
         let done = poll_times(polls, limiter.check("ada")).await.is_some();
@@ -219,9 +166,9 @@ async fn a_dropped_check_takes_its_cost_once_or_not_at_all() {
 
 #[tokio::test]
 async fn a_lost_reply_to_a_check_is_not_asked_again() {
-    let store = Stepping::default();
+    let store = stepping();
     let limiter = RateLimiter::new(Arc::new(store.clone()), Quota::per_day(5), RateLimitOptions::default()).unwrap();
-    store.lose_next.store(true, Ordering::SeqCst);
+    store.layer().lose_next.store(true, Ordering::SeqCst);
     assert_eq!(limiter.check("ada").await.unwrap_err().executed(), Executed::Maybe);
     assert_eq!(limiter.peek("ada").await.unwrap().remaining(), 4);
 }
@@ -229,7 +176,7 @@ async fn a_lost_reply_to_a_check_is_not_asked_again() {
 #[tokio::test]
 async fn a_dropped_caller_leaves_its_load_to_run_once() {
     at_every_await(|polls| async move {
-        let store = Stepping::default();
+        let store = stepping();
         let cache = Cache::<String>::new(Arc::new(store.clone()), CacheOptions::default()).unwrap();
         let loads = Arc::new(AtomicU32::new(0));
         let load = || {
@@ -244,7 +191,7 @@ async fn a_dropped_caller_leaves_its_load_to_run_once() {
         assert_eq!(*cache.get_or_load("k", load()).await.unwrap().unwrap(), "v");
         assert_eq!(loads.load(Ordering::SeqCst), 1);
         assert!(matches!(cache.get("k").await.unwrap(), Lookup::Hit(_)));
-        assert!(!store.store.exists("cache:{k}:load").await.unwrap());
+        assert!(!store.inner().exists("cache:{k}:load").await.unwrap());
         done
     })
     .await;
@@ -253,7 +200,7 @@ async fn a_dropped_caller_leaves_its_load_to_run_once() {
 #[tokio::test]
 async fn a_dropped_invalidation_harms_nobody() {
     at_every_await(|polls| async move {
-        let store = Stepping::default();
+        let store = stepping();
         let cache = Cache::<String>::new(Arc::new(store), CacheOptions::default()).unwrap();
         let load = || async { Ok::<_, io::Error>(Some("v".to_owned())) };
         cache.get_or_load("k", load).await.unwrap();

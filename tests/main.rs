@@ -15,6 +15,7 @@ mod differential;
 mod embed;
 mod faults;
 mod key;
+mod layers;
 mod link;
 mod lock;
 mod pool;

@@ -6,6 +6,8 @@ mod clock;
 mod codec;
 mod error;
 mod key;
+mod layer;
+mod layers;
 mod limits;
 mod memory;
 mod options;
@@ -19,6 +21,8 @@ mod transform;
 
 #[cfg(feature = "json")]
 pub use codec::Json;
+#[cfg(feature = "obs")]
+pub use layer::Observed;
 pub use {
     blocking::{BlockingStore, End},
     capabilities::{AtomicBatch, Capabilities},
@@ -26,6 +30,8 @@ pub use {
     codec::{Codec, Raw},
     error::{Error, ErrorKind, Executed, Result},
     key::Keyspace,
+    layer::{Around, Call, ConcurrencyLimit, Deadline, Layered, Namespaced, Retrying},
+    layers::Layers,
     limits::Limits,
     memory::{MemoryStore, TwinContext},
     options::{Condition, SetOptions},

@@ -50,6 +50,8 @@ pub trait PubSub: Send + Sync {
     fn channel_name<'a>(&self, channel: &'a str) -> Cow<'a, str>;
 }
 
+type Rename = Box<dyn Fn(&mut Message) + Send + Sync>;
+
 /// The receiving end of [`PubSub::subscribe`].
 ///
 /// It buffers a bounded number of messages. When it is full, newer ones are dropped and an [`Event::Gap`] says so: a slow subscriber
@@ -57,6 +59,8 @@ pub trait PubSub: Send + Sync {
 pub struct Subscription {
     events: mpsc::Receiver<Event>,
     gap: Arc<AtomicBool>,
+    /// What layers do to a message, in the order it meets them.
+    renames: Vec<Rename>,
     _link: Box<dyn Any + Send + Sync>,
 }
 
@@ -69,7 +73,14 @@ impl Subscription {
         let (sender, events) = mpsc::channel(Self::BUFFER);
         let gap = Arc::new(AtomicBool::new(false));
         let feed = Feed { events: sender, gap: gap.clone() };
-        (feed, Self { events, gap, _link: Box::new(link) })
+        (feed, Self { events, gap, renames: Vec::new(), _link: Box::new(link) })
+    }
+
+    /// The same subscription with its messages changed on their way, for those who write a layer that renames channels.
+    #[must_use]
+    pub fn rename(mut self, rename: impl Fn(&mut Message) + Send + Sync + 'static) -> Self {
+        self.renames.push(Box::new(rename));
+        self
     }
 
     /// The next message or gap; `None` once the store is gone for good. Cancel safe.
@@ -77,7 +88,11 @@ impl Subscription {
         if self.gap.swap(false, Ordering::AcqRel) {
             return Some(Event::Gap);
         }
-        self.events.recv().await
+        let mut event = self.events.recv().await?;
+        if let Event::Message(message) = &mut event {
+            self.renames.iter().for_each(|rename| rename(message));
+        }
+        Some(event)
     }
 
     /// The next message, past all gaps; `None` once the store is gone for good. Cancel safe.

@@ -89,7 +89,21 @@ impl RetryPolicy {
 /// assert_eq!(value, None);
 /// # Ok(()) }
 /// ```
-pub async fn retry_async<T, F, Fut>(policy: &RetryPolicy, repeat: Repeat, mut operation: F) -> Result<T>
+pub async fn retry_async<T, F, Fut>(policy: &RetryPolicy, repeat: Repeat, operation: F) -> Result<T>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T>>,
+{
+    retry_named("retry", policy, repeat, operation).await
+}
+
+/// [`retry_async`] for an operation whose name is known.
+pub(crate) async fn retry_named<T, F, Fut>(
+    name: &'static str,
+    policy: &RetryPolicy,
+    repeat: Repeat,
+    mut operation: F,
+) -> Result<T>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T>>,
@@ -109,5 +123,5 @@ where
         }
         sleep(wait).await;
     }
-    Err(Error::new(ErrorKind::Timeout, "retry").with_detail("deadline passed"))
+    Err(Error::new(ErrorKind::Timeout, name).with_detail("deadline passed"))
 }

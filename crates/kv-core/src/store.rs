@@ -3,7 +3,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 /// How long a key has to live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,34 +123,35 @@ pub trait KvStoreExt: KvStore {
 
 impl<S: KvStore + ?Sized> KvStoreExt for S {}
 
-#[async_trait]
+/// Hands on the boxed future as it is: what `async fn` would write here boxes it a second time.
+macro_rules! forward {
+    ($(fn $name:ident<$($life:lifetime),*>(&self $(, $argument:ident: $kind:ty)*) -> $answer:ty;)*) => {$(
+        fn $name<'life0, $($life,)* 'async_trait>(
+            &'life0 self $(, $argument: $kind)*
+        ) -> Pin<Box<dyn Future<Output = Result<$answer>> + Send + 'async_trait>>
+        where
+            Self: 'async_trait,
+            'life0: 'async_trait,
+            $($life: 'async_trait,)*
+        {
+            (**self).$name($($argument),*)
+        }
+    )*};
+}
+
 impl<S: KvStore + ?Sized> KvStore for Arc<S> {
-    async fn get(&self, key: &str) -> Result<Option<Bytes>> {
-        (**self).get(key).await
-    }
-    async fn set(&self, key: &str, value: &[u8], options: SetOptions) -> Result<bool> {
-        (**self).set(key, value, options).await
-    }
-    async fn delete(&self, keys: &[&str]) -> Result<u64> {
-        (**self).delete(keys).await
-    }
-    async fn exists(&self, key: &str) -> Result<bool> {
-        (**self).exists(key).await
-    }
-    async fn ttl(&self, key: &str) -> Result<Ttl> {
-        (**self).ttl(key).await
-    }
-    async fn expire(&self, key: &str, ttl: Duration) -> Result<bool> {
-        (**self).expire(key, ttl).await
-    }
-    async fn incr_by(&self, key: &str, delta: i64) -> Result<i64> {
-        (**self).incr_by(key, delta).await
-    }
-    async fn mget(&self, keys: &[&str]) -> Result<Vec<Option<Bytes>>> {
-        (**self).mget(keys).await
-    }
-    async fn mset(&self, entries: &[(&str, &[u8])], ttl: Option<Duration>) -> Result<()> {
-        (**self).mset(entries, ttl).await
+    forward! {
+        fn get<'life1>(&self, key: &'life1 str) -> Option<Bytes>;
+        fn set<'life1, 'life2>(&self, key: &'life1 str, value: &'life2 [u8], options: SetOptions) -> bool;
+        fn delete<'life1, 'life2>(&self, keys: &'life1 [&'life2 str]) -> u64;
+        fn exists<'life1>(&self, key: &'life1 str) -> bool;
+        fn ttl<'life1>(&self, key: &'life1 str) -> Ttl;
+        fn expire<'life1>(&self, key: &'life1 str, ttl: Duration) -> bool;
+        fn incr_by<'life1>(&self, key: &'life1 str, delta: i64) -> i64;
+        fn mget<'life1, 'life2>(&self, keys: &'life1 [&'life2 str]) -> Vec<Option<Bytes>>;
+        fn mset<'life1, 'life2, 'life3>(
+            &self, entries: &'life1 [(&'life2 str, &'life3 [u8])], ttl: Option<Duration>
+        ) -> ();
     }
     fn capabilities(&self) -> Capabilities {
         (**self).capabilities()
