@@ -1,9 +1,13 @@
-use kv_core::{Arg, Clock, KvStore, KvStoreExt, MemoryStore, Reply, Result, Script, TwinContext};
-use kv_redis::{RedisStore, redis::Client};
+use kv_core::{Arg, Clock, KvStore, KvStoreExt, MemoryStore, Namespaced, Reply, Result, Script, TwinContext};
+use kv_redis::{PoolOptions, RedisOptions, RedisStore, redis::Client};
 use proptest::{prelude::ProptestConfig, test_runner::FileFailurePersistence};
 use redis_compress::{CompressOptions, Compressed};
-use std::{fmt, sync::Arc, time::Duration};
-use xtask::fixture::Server;
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+use xtask::fixture::{Cluster, Sentinel, Server};
 
 /// A store under test, and what it takes to move its time.
 pub(crate) struct Backend {
@@ -11,19 +15,21 @@ pub(crate) struct Backend {
     /// A real server's, where there is one.
     pub(crate) server: Option<Server>,
     clock: Option<Clock>,
+    /// What the store puts before every key and channel.
+    prefix: String,
 }
 
 impl Backend {
     pub(crate) fn memory() -> Self {
         let memory = MemoryStore::new();
         let clock = Some(memory.clock().clone());
-        Self { store: Arc::new(memory), server: None, clock }
+        Self { store: Arc::new(memory), server: None, clock, prefix: String::new() }
     }
 
     pub(crate) async fn redis(query: &str) -> Self {
         let server = Server::start().expect("a server starts");
         let store = RedisStore::connect(&format!("{}{query}", server.url())).await.expect("it answers");
-        Self { store: Arc::new(store), server: Some(server), clock: None }
+        Self { store: Arc::new(store), server: Some(server), clock: None, prefix: String::new() }
     }
 
     /// A service's own connection.
@@ -32,7 +38,34 @@ impl Backend {
         let client = Client::open(server.url()).expect("a url");
         let connection = client.get_multiplexed_async_connection().await.expect("it answers");
         let store = RedisStore::from_connection(connection).with_url(&server.url()).await.expect("a url");
-        Self { store: Arc::new(store), server: Some(server), clock: None }
+        Self { store: Arc::new(store), server: Some(server), clock: None, prefix: String::new() }
+    }
+
+    /// Connections that one call has to itself.
+    pub(crate) async fn pool() -> Self {
+        let server = Server::start().expect("a server starts");
+        let options = RedisOptions::default().pool(PoolOptions::default().max(4));
+        let store = RedisStore::connect_with(&server.url(), options).await.expect("it answers");
+        Self { store: Arc::new(store), server: Some(server), clock: None, prefix: String::new() }
+    }
+
+    /// A cluster that all tests share, each with keys and channels of its own.
+    pub(crate) async fn cluster() -> Self {
+        static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start().expect("a cluster starts"));
+        Self::shared(&CLUSTER.url()).await
+    }
+
+    /// The master behind sentinels that all tests share, each with keys and channels of its own.
+    pub(crate) async fn sentinel() -> Self {
+        static SENTINEL: LazyLock<Sentinel> = LazyLock::new(|| Sentinel::start().expect("sentinels start"));
+        Self::shared(&SENTINEL.url()).await
+    }
+
+    async fn shared(url: &str) -> Self {
+        let store = RedisStore::connect(url).await.expect("it answers");
+        let namespace = format!("{:x}", rand::random::<u64>());
+        let own = Namespaced::new(store, &namespace).expect("a namespace");
+        Self { store: Arc::new(own), server: None, clock: None, prefix: namespace + ":" }
     }
 
     /// The same backend beneath a layer that compresses everything it can.
@@ -42,8 +75,13 @@ impl Backend {
         Self { store, ..self }
     }
 
+    /// A key or channel as the server sees it.
+    pub(crate) fn name(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
     pub(crate) fn is_memory(&self) -> bool {
-        self.server.is_none()
+        self.clock.is_some()
     }
 
     /// Lets time pass: at once where the clock can be moved.
@@ -104,6 +142,9 @@ macro_rules! on_every_backend {
         $crate::backend::on_every_backend!(@on memory, $crate::backend::Backend::memory(), $($behaviour),*);
         $crate::backend::on_every_backend!(@on resp2, $crate::backend::Backend::redis("").await, $($behaviour),*);
         $crate::backend::on_every_backend!(@on resp3, $crate::backend::Backend::redis("?protocol=resp3").await, $($behaviour),*);
+        $crate::backend::on_every_backend!(@on pool, $crate::backend::Backend::pool().await, $($behaviour),*);
+        $crate::backend::on_every_backend!(@on cluster, $crate::backend::Backend::cluster().await, $($behaviour),*);
+        $crate::backend::on_every_backend!(@on sentinel, $crate::backend::Backend::sentinel().await, $($behaviour),*);
         $crate::backend::on_every_backend!(@on borrowed, $crate::backend::Backend::borrowed().await, $($behaviour),*);
     };
     (@layers $($behaviour:ident),* $(,)?) => {

@@ -99,7 +99,7 @@ async fn ad_hoc_lua_runs_where_there_is_lua(backend: &Backend) {
         assert_eq!((error.kind(), error.executed()), (ErrorKind::Unsupported, Executed::No));
         return;
     }
-    assert_eq!(reply.unwrap(), Reply::Array(vec![Reply::Bytes("key".into()), Reply::Int(5)]));
+    assert_eq!(reply.unwrap(), Reply::Array(vec![Reply::Bytes(backend.name("key").into()), Reply::Int(5)]));
     let error = scripts.eval("not lua", &[], &[]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected);
 }
