@@ -1,28 +1,25 @@
+//! The layers of a store, one by one and all together.
+
+mod concurrency;
 mod forwarding;
 mod namespaced;
 #[cfg(feature = "obs")]
 mod observed;
+mod tries;
 
-use crate::backend::eventually;
 use forwarding::Recorder;
 use kv_core::{
-    Arg, Around, Call, Capabilities, ConcurrencyLimit, Condition, Cursor, Deadline, End, Error, ErrorKind, Executed,
-    KvStore, KvStoreExt, Layered, Layers, MemoryStore, Reply, Result, RetryPolicy, Retrying, Script, SetOptions,
+    Arg, Around, Call, Capabilities, Cursor, End, Error, ErrorKind, Executed, KvStore, KvStoreExt, Layered, Layers,
+    MemoryStore, Reply, Result, RetryPolicy, Script, SetOptions,
 };
 use redis_compress::{CompressOptions, Compressed};
 use std::{
     collections::HashMap,
     future::pending,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::{
-    task::yield_now,
-    time::{Instant, sleep},
-};
+use tokio::time::sleep;
 
 const SECOND: Duration = Duration::from_secs(1);
 const WAIT: Duration = Duration::from_secs(30);
@@ -114,34 +111,6 @@ impl Around for Slow {
     }
 }
 
-/// How many calls are under way; each stays so for two turns of the others.
-#[derive(Clone, Debug, Default)]
-struct UnderWay {
-    now: Arc<AtomicUsize>,
-    most: Arc<AtomicUsize>,
-    calls: Arc<AtomicUsize>,
-}
-
-struct One(Arc<AtomicUsize>);
-
-impl Drop for One {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, SeqCst);
-    }
-}
-
-impl Around for UnderWay {
-    async fn around<T: Send>(&self, mut call: Call<'_, T>) -> Result<T> {
-        self.calls.fetch_add(1, SeqCst);
-        self.most.fetch_max(self.now.fetch_add(1, SeqCst) + 1, SeqCst);
-        let _one = One(self.now.clone());
-        yield_now().await;
-        sleep(call.wait()).await;
-        yield_now().await;
-        call.run().await
-    }
-}
-
 fn quick() -> RetryPolicy {
     RetryPolicy::default().base(Duration::from_millis(1))
 }
@@ -149,125 +118,6 @@ fn quick() -> RetryPolicy {
 const IDEMPOTENT: [&str; 10] =
     ["exists", "expire", "get", "mget", "mset", "psubscribe", "scan_page", "set", "subscribe", "ttl"];
 const NOT: [&str; 8] = ["delete", "eval", "incr_by", "move_to", "pop", "publish", "push", "test/nothing"];
-
-#[tokio::test(start_paused = true)]
-async fn what_may_have_been_executed_is_repeated_only_where_that_is_harmless() {
-    for (kind, executed, expected) in [
-        (ErrorKind::Timeout, Executed::Maybe, IDEMPOTENT.to_vec()),
-        (ErrorKind::Unavailable, Executed::No, [&IDEMPOTENT[..], &NOT].concat()),
-        (ErrorKind::Rejected, Executed::Maybe, vec![]),
-        (ErrorKind::InvalidInput, Executed::No, vec![]),
-    ] {
-        let failing = FailingOnce::new(kind, executed);
-        let store = Layers::new().retry(quick()).over(Layered::new(Recorder::new(true), failing.clone())).unwrap();
-        drive(&*store).await;
-        let mut expected = expected;
-        expected.sort_unstable();
-        assert_eq!(failing.repeated(), expected, "{kind:?} {executed:?}");
-        assert_eq!(failing.tries.lock().unwrap().len(), IDEMPOTENT.len() + NOT.len());
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_set_on_a_condition_is_not_repeated() {
-    for condition in [Condition::IfAbsent, Condition::IfPresent] {
-        let failing = FailingOnce::new(ErrorKind::Timeout, Executed::Maybe);
-        let store = Layered::new(MemoryStore::new(), failing.clone());
-        let store = Layered::new(store, Retrying::new(quick()).unwrap());
-        let error = store.set("key", b"1", SetOptions::default().condition(condition)).await.unwrap_err();
-        assert_eq!((error.executed(), failing.repeated()), (Executed::Maybe, vec![]));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_deadline_ends_each_try_and_the_call_may_have_been_executed() {
-    let store = Layered::new(Layered::new(Recorder::new(true), Slow::Never), Deadline::new(SECOND).unwrap());
-    let began = Instant::now();
-    let error = store.get("key").await.unwrap_err();
-    assert_eq!((error.kind(), error.executed(), error.operation()), (ErrorKind::Timeout, Executed::Maybe, "get"));
-    assert_eq!(began.elapsed().as_secs(), 1);
-    let began = Instant::now();
-    let error = store.blocking().unwrap().pop(&["list"], End::Front, WAIT).await.unwrap_err();
-    assert_eq!((error.kind(), error.operation()), (ErrorKind::Timeout, "pop"));
-    assert_eq!(began.elapsed().as_secs(), 31, "what it may wait by itself comes on top");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_wait_for_an_element_is_cut_off_by_no_layer() {
-    let store = Layered::new(Recorder::new(true), Slow::ItsWait);
-    let store = Layers::new().retry(quick()).deadline(SECOND).over(store).unwrap();
-    let lists = store.blocking().unwrap();
-    assert_eq!(lists.pop(&["list"], End::Front, WAIT).await.unwrap(), None);
-    assert_eq!(lists.move_to(("a", End::Front), ("b", End::Back), WAIT).await.unwrap(), None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_deadline_is_that_of_a_try_and_the_policys_that_of_all() {
-    let under_way = UnderWay::default();
-    let store = Layered::new(Layered::new(MemoryStore::new(), Slow::Never), under_way.clone());
-    let policy = quick().max_attempts(1000).deadline(SECOND * 10);
-    let store = Layers::new().retry(policy).deadline(SECOND).over(store).unwrap();
-    let began = Instant::now();
-    let error = store.get("key").await.unwrap_err();
-    assert_eq!((error.kind(), error.operation()), (ErrorKind::Timeout, "get"));
-    assert_eq!(began.elapsed().as_secs(), 10);
-    assert_eq!(under_way.calls.load(SeqCst), 10);
-    let error = store.incr_by("key", 1).await.unwrap_err();
-    assert_eq!((error.kind(), error.operation()), (ErrorKind::Timeout, "incr_by"));
-    assert_eq!(under_way.calls.load(SeqCst), 11);
-}
-
-#[tokio::test(start_paused = true)]
-async fn so_many_calls_are_under_way_at_once() {
-    let under_way = UnderWay::default();
-    let store = Layered::new(Recorder::new(true), under_way.clone());
-    let store = Layers::new().concurrency(3).over(store).unwrap();
-    let calls: Vec<_> = (0..20)
-        .map(|_| {
-            let store = store.clone();
-            tokio::spawn(async move { store.get("key").await })
-        })
-        .collect();
-    for call in calls {
-        call.await.unwrap().unwrap();
-    }
-    assert_eq!((under_way.most.load(SeqCst), under_way.now.load(SeqCst)), (3, 0));
-
-    // Who waits for an element neither takes a turn nor waits for one.
-    let waits: Vec<_> = (0..5)
-        .map(|_| {
-            let store = store.clone();
-            tokio::spawn(async move { store.blocking().unwrap().pop(&["list"], End::Front, WAIT).await })
-        })
-        .collect();
-    eventually("all wait", || async { under_way.now.load(SeqCst) == 5 }).await;
-    store.get("key").await.unwrap();
-    for wait in waits {
-        wait.await.unwrap().unwrap();
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_dropped_call_gives_its_turn_back() {
-    let store = Layered::new(Layered::new(MemoryStore::new(), Slow::Never), ConcurrencyLimit::new(1).unwrap());
-    for _ in 0..3 {
-        // One is under way, the other waits for its turn; both are dropped.
-        let both = async { tokio::join!(store.get("a"), store.get("b")) };
-        assert!(tokio::time::timeout(SECOND, both).await.is_err());
-    }
-    let store = Layered::new(MemoryStore::new(), store.layer().clone());
-    assert_eq!(store.get("key").await.unwrap(), None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_wait_for_a_turn_counts_against_the_try() {
-    let store = Layered::new(MemoryStore::new(), Slow::Never);
-    let store = Layers::new().deadline(SECOND).concurrency(1).over(store).unwrap();
-    let began = Instant::now();
-    let (one, two) = tokio::join!(store.get("a"), store.get("b"));
-    assert_eq!((one.unwrap_err().kind(), two.unwrap_err().kind()), (ErrorKind::Timeout, ErrorKind::Timeout));
-    assert_eq!(began.elapsed().as_secs(), 1);
-}
 
 #[tokio::test]
 async fn the_order_of_the_layers_is_not_that_of_the_calls() {

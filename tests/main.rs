@@ -7,6 +7,7 @@ mod backend;
 mod blocking;
 mod cache;
 mod cancellation;
+mod chunked;
 mod cluster;
 mod compress;
 mod config;

@@ -2,6 +2,7 @@
 
 mod blocking;
 mod capabilities;
+mod chunked;
 mod clock;
 mod codec;
 mod error;
@@ -26,6 +27,7 @@ pub use layer::Observed;
 pub use {
     blocking::{BlockingStore, End},
     capabilities::{AtomicBatch, Capabilities},
+    chunked::ChunkOptions,
     clock::Clock,
     codec::{Codec, Raw},
     error::{Error, ErrorKind, Executed, Result},

@@ -1,5 +1,6 @@
 use crate::{
-    BlockingStore, Capabilities, Codec, Condition, Error, ErrorKind, PubSub, Result, ScanStore, ScriptStore, SetOptions,
+    BlockingStore, Capabilities, ChunkOptions, Codec, Condition, Error, ErrorKind, PubSub, Result, ScanStore,
+    ScriptStore, SetOptions, chunked,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -93,6 +94,51 @@ pub trait KvStoreExt: KvStore {
     /// Writes a typed value through a codec.
     async fn set_as<T: Sync>(&self, key: &str, value: &T, codec: &dyn Codec<T>, options: SetOptions) -> Result<bool> {
         self.set(key, &codec.encode(value)?, options).await
+    }
+
+    /// Writes a value of any size up to [`max_bytes`](ChunkOptions::max_bytes): whole where it fits in a part, else as a manifest
+    /// under the key and parts under `key:part:…`.
+    ///
+    /// Readers see the value before or all of this one, never a mixture; [`get_chunked`](Self::get_chunked) reads it. A
+    /// larger value is [`ErrorKind::InvalidInput`] before anything is sent. An error that says it was not executed left the value before;
+    /// one that says maybe is the manifest's lost reply, and no layer repeats it. A write that is dropped or fails half way is not seen,
+    /// and its parts go by their TTL, [`ttl`](ChunkOptions::ttl) and [`grace`](ChunkOptions::grace), if not at once; so do those of
+    /// one of two writes that cross. Plain `set` and `delete` leave parts behind for as long, and an `expire` that
+    /// outlasts the parts loses the value: write it again.
+    ///
+    /// Two round trips for a value stored whole; else those, one for each [`parts_per_trip`](ChunkOptions::parts_per_trip), and one to
+    /// delete the parts of what it replaces.
+    ///
+    /// ```
+    /// # use kv_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// let store = MemoryStore::new();
+    /// let options = ChunkOptions::default().part_bytes(1000);
+    /// store.set_chunked("report", &[7; 2500], &options).await?;
+    /// assert_eq!(store.get_chunked("report", &options).await?.unwrap(), [7; 2500][..]);
+    /// assert_eq!(store.len(), 4, "a manifest and three parts");
+    /// assert!(store.delete_chunked("report").await? && store.is_empty());
+    /// # Ok(()) }
+    /// ```
+    async fn set_chunked(&self, key: &str, value: &[u8], options: &ChunkOptions) -> Result<()> {
+        chunked::set(self, key, value, options).await
+    }
+
+    /// Reads what [`set_chunked`](Self::set_chunked) wrote, or a value stored by anybody as it is; `None` when the key is absent.
+    ///
+    /// A value overwritten meanwhile is read anew; one that changes under many such tries is [`ErrorKind::Unavailable`]. One that
+    /// has lost a part, by eviction or a failover, or that claims more than [`max_bytes`](ChunkOptions::max_bytes), is
+    /// [`ErrorKind::Corrupt`]: never less than was written, and never a wait for what cannot come.
+    ///
+    /// One round trip, and for a value in parts one more for each [`parts_per_trip`](ChunkOptions::parts_per_trip).
+    async fn get_chunked(&self, key: &str, options: &ChunkOptions) -> Result<Option<Bytes>> {
+        chunked::get(self, key, options).await
+    }
+
+    /// Deletes what [`set_chunked`](Self::set_chunked) wrote, and says whether it was there. Two round trips, and one for each
+    /// 1024 parts.
+    async fn delete_chunked(&self, key: &str) -> Result<bool> {
+        chunked::delete(self, key).await
     }
 
     /// The store's scripts, or [`ErrorKind::Unsupported`].
