@@ -1,5 +1,5 @@
-//! One suite, every backend: each test is an `async fn(Backend)` that runs on memory, on Redis in both protocols, on
-//! a connection the caller made, and through the compressing layer.
+//! One suite, every backend: each test is an `async fn(Backend)` that runs on memory, on Redis in both protocols, with a pool, in
+//! a cluster, behind sentinels, on a connection the caller made, and through the compressing layer.
 
 #![cfg(test)]
 

@@ -11,6 +11,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use kv_core::{Error, ErrorKind, Event, Feed, Message, PubSub, Result, RetryPolicy, Subscription};
 use redis::{PushInfo, PushKind, RedisResult, Value, cmd};
 use std::{
@@ -203,10 +204,13 @@ impl Subscriber {
                     }
                 }
             };
-            let mut wire = self.dialer.dial_for_messages(&address, receive).await?;
-            for name in &self.names {
-                cmd(self.command).arg(&**name).exec_async(&mut wire.connection).await?;
-            }
+            let wire = self.dialer.dial_for_messages(&address, receive).await?;
+            // Each name is a command of its own, since each is answered; all are on their way at once.
+            let subscribing = self.names.iter().map(|name| {
+                let mut connection = wire.connection.clone();
+                async move { cmd(self.command).arg(&**name).exec_async(&mut connection).await }
+            });
+            try_join_all(subscribing).await?;
             RedisResult::Ok(wire)
         };
         let patience = self.options().connect_timeout.saturating_add(self.options().deadline);
