@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use crate::redis::Topology;
+
 xflags::xflags! {
     /// Project tasks. Those that need a Redis start one of their own, and install the server if they must.
     cmd xtask {
@@ -26,15 +28,18 @@ xflags::xflags! {
         }
         /// A Redis for the shell: `export REDIS_URL=$(cargo xtask redis up)`.
         cmd redis {
-            /// Starts a server that stays until `redis down`, and prints its URL.
+            /// Starts servers that stay until `redis down`, and prints their URL. Each topology may be up once.
             cmd up {
-                /// standalone, the default.
-                optional topology: String
+                /// standalone, the default; tls; cluster (3 masters, 3 replicas); sentinel (3 for 3 servers).
+                optional topology: Topology
                 /// Stays here; Ctrl-C ends it.
                 optional --foreground
             }
-            /// Ends the server of `redis up`.
-            cmd down {}
+            /// Ends the servers of `redis up`.
+            cmd down {
+                /// Only these; all of them without.
+                optional topology: Topology
+            }
         }
         /// Format, clippy with every feature alone, documentation.
         cmd lint {}

@@ -21,6 +21,7 @@ use xshell::Shell;
 use xtask::workspace;
 
 use crate::flags::{RedisCmd, Xtask, XtaskCmd};
+use crate::redis::Topology;
 
 fn main() -> ExitCode {
     let flags = Xtask::from_vec(flags::pass_through(std::env::args_os().skip(1).collect()));
@@ -45,9 +46,9 @@ fn run(flags: Xtask) -> Result<()> {
         },
         XtaskCmd::Demo(demo) => demo::run(&sh, &demo.args),
         XtaskCmd::Redis(redis) => match redis.subcommand {
-            RedisCmd::Up(up) if up.foreground => redis::hold(up.topology.as_deref()),
-            RedisCmd::Up(up) => redis::up(up.topology.as_deref()),
-            RedisCmd::Down(_) => redis::down(),
+            RedisCmd::Up(up) if up.foreground => redis::hold(up.topology.unwrap_or(Topology::Standalone)),
+            RedisCmd::Up(up) => redis::up(up.topology.unwrap_or(Topology::Standalone)),
+            RedisCmd::Down(down) => redis::down(down.topology),
         },
         XtaskCmd::Lint(_) => lint::run(&sh),
         XtaskCmd::Lua(_) => lua::run(),

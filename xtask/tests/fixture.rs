@@ -1,28 +1,14 @@
 //! The servers of the fixture: they start, they obey, and they leave nothing.
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
-use xtask::binary;
-use xtask::fixture::Server;
+use anyhow::Result;
+use xtask::fixture::{Cluster, Sentinel, Server};
 use xtask::resp::{Connection, Reply};
 
 fn pong(port: u16, timeout: Duration) -> bool {
     let ping = || Connection::open(port, timeout)?.call(&["PING"]);
     ping().is_ok_and(|reply| reply == Reply::Status("PONG".into()))
-}
-
-/// Waits until nothing answers on the port and the directory is gone.
-fn vanishes(port: u16, dir: &Path) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while dir.exists() || pong(port, Duration::from_secs(1)) {
-        ensure!(Instant::now() < deadline, "port {port} or {} is still there", dir.display());
-        std::thread::yield_now();
-    }
-    Ok(())
 }
 
 #[test]
@@ -45,6 +31,7 @@ fn arguments_reach_the_server() -> Result<()> {
     assert!(matches!(connection.call(&["PING"])?, Reply::Error(error) if error.starts_with("NOAUTH")));
     assert_eq!(connection.call(&["AUTH", password])?, Reply::Status("OK".into()));
     assert_eq!(server.call(&["PING"])?, Reply::Status("PONG".into()), "the fixture knows it");
+    assert!(!format!("{server:?}").contains("secret"));
     Ok(())
 }
 
@@ -130,49 +117,26 @@ fn servers_started_together_do_not_meet() -> Result<()> {
     Ok(())
 }
 
+/// Prints how long each takes to be ready: `cargo test -p xtask --test fixture -- --nocapture fixture_times`.
 #[test]
-fn a_killed_holder_leaves_neither_server_nor_directory() -> Result<()> {
-    let target = std::env::temp_dir().join(format!("xtask-holder-{}", std::process::id()));
-    let server = binary::find()?.path;
-    let mut holder = Command::new(env!("CARGO_BIN_EXE_xtask"))
-        .args(["redis", "up", "--foreground"])
-        .envs([("CARGO_TARGET_DIR", target.as_os_str()), (binary::VARIABLE, server.as_os_str())])
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut url = String::new();
-    BufReader::new(holder.stdout.take().expect("piped")).read_line(&mut url)?;
-    let port = url.trim().rsplit(':').next().expect("a URL").parse()?;
-    let dir = target.join("xtask/redis-up");
-    assert!(dir.is_dir() && pong(port, Duration::from_secs(1)));
-    // SIGKILL: the holder gets no chance to clean up.
-    holder.kill()?;
-    holder.wait()?;
-    vanishes(port, &dir)?;
-    Ok(std::fs::remove_dir_all(target)?)
-}
-
-#[test]
-fn up_and_down_leave_nothing() -> Result<()> {
-    let target = std::env::temp_dir().join(format!("xtask-updown-{}", std::process::id()));
-    let server = binary::find()?.path;
-    let redis = |words: &[&str]| -> Result<String> {
-        let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
-            .arg("redis")
-            .args(words)
-            .envs([("CARGO_TARGET_DIR", target.as_os_str()), (binary::VARIABLE, server.as_os_str())])
-            .output()?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Ok(String::from_utf8(output.stdout)?)
-    };
-    let url = redis(&["up"])?;
-    assert_eq!(redis(&["up", "standalone"])?, url, "the second call finds the first server");
-    let port = url.trim().rsplit(':').next().expect("a URL").parse()?;
-    assert!(pong(port, Duration::from_secs(1)));
-    redis(&["down"])?;
-    assert!(!target.join("xtask/redis-up").exists());
-    assert!(Connection::open(port, Duration::from_secs(1)).is_err());
-    redis(&["down"])?;
-    let error = redis(&["up", "ring"]).expect_err("no such topology");
-    assert!(error.to_string().contains("unknown topology ring"), "{error:#}");
-    Ok(std::fs::remove_dir_all(target)?)
+fn fixture_times() -> Result<()> {
+    fn time<T>(what: &str, start: impl Fn() -> Result<T>) -> Result<Duration> {
+        let before = Instant::now();
+        let started = start()?;
+        let ready = before.elapsed();
+        drop(started);
+        println!(
+            "{what:<12}ready in {:>5} ms, gone in {:>3} ms",
+            ready.as_millis(),
+            (before.elapsed() - ready).as_millis()
+        );
+        Ok(ready)
+    }
+    let standalone = (0..5).map(|_| time("standalone", Server::start)).min_by_key(|time| time.as_ref().ok().copied());
+    // Far more than they take, far less than a mistake would.
+    assert!(standalone.expect("five of them")? < Duration::from_secs(1));
+    time("tls", || Server::tls(false))?;
+    assert!(time("sentinel", Sentinel::start)? < Duration::from_secs(10));
+    assert!(time("cluster", Cluster::start)? < Duration::from_secs(10));
+    Ok(())
 }
