@@ -11,6 +11,7 @@ mod progress;
 mod round;
 mod scenario;
 mod stats;
+mod store;
 mod table;
 
 use std::process::ExitCode;

@@ -9,9 +9,11 @@ use anyhow::Result;
 use crate::histogram::Histogram;
 use crate::lock;
 use crate::pin::Placement;
+use crate::store;
 
 /// Every scenario there is.
-pub(crate) static SCENARIOS: &[Scenario] = &[lock::UNCONTENDED, lock::UNCONTENDED_64];
+pub(crate) static SCENARIOS: &[Scenario] =
+    &[lock::UNCONTENDED, lock::UNCONTENDED_64, store::GET, store::GET_64, store::GET_512, store::PIPELINE_100];
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub(crate) type Contenders = Vec<Box<dyn Contender>>;
