@@ -46,17 +46,14 @@ impl Link {
         send: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
         replies: impl Fn(&T) -> &[Value],
     ) -> RedisResult<T> {
-        let mut sent = None;
-        let calling = async {
-            let live = self.connected().await?;
-            let mut connection = live.wire.connection.clone();
-            sent = Some((live.replies.load(Ordering::Relaxed), live));
-            send(&mut connection).await
+        let live = match self.live.load_full() {
+            Some(live) => live,
+            // Boxed, as everything that is rare: what every call carries along, it pays for.
+            None => Box::pin(self.connected_by(by)).await?,
         };
-        let reply = timeout_at(by, calling).await;
-        let Some((replies_before, live)) = sent else {
-            return reply.unwrap_or_else(|_| Err(not_connected("no connection within the deadline")));
-        };
+        let replies_before = live.replies.load(Ordering::Relaxed);
+        let mut connection = live.wire.connection.clone();
+        let reply = timeout_at(by, send(&mut connection)).await;
         match reply {
             Ok(reply) => {
                 match &reply {
@@ -78,6 +75,11 @@ impl Link {
     /// Connects, unless it is connected.
     pub(crate) async fn connect(self: &Arc<Self>) -> RedisResult<()> {
         self.connected().await.map(drop)
+    }
+
+    async fn connected_by(self: &Arc<Self>, by: Instant) -> RedisResult<Arc<Live>> {
+        let connected = timeout_at(by, self.connected()).await;
+        connected.unwrap_or_else(|_| Err(not_connected("no connection within the deadline")))
     }
 
     async fn connected(self: &Arc<Self>) -> RedisResult<Arc<Live>> {

@@ -66,7 +66,7 @@ impl Node {
         let send = async |connection: &mut MultiplexedConnection| connection.send_packed_command(command).await;
         match &self.way {
             Way::Shared(link) => link.call(by, send, slice::from_ref).await,
-            Way::Pool(pool, options) => pool.call(options.by(by), by, send, is_read_only).await,
+            Way::Pool(pool, options) => Box::pin(pool.call(options.by(by), by, send, is_read_only)).await,
         }
     }
 
@@ -83,7 +83,7 @@ impl Node {
         match &self.way {
             Way::Shared(link) => link.call(by, send, |replies| replies).await,
             Way::Pool(pool, options) => {
-                pool.call(options.by(by), by, send, |replies| replies.iter().any(is_read_only)).await
+                Box::pin(pool.call(options.by(by), by, send, |replies| replies.iter().any(is_read_only))).await
             }
         }
     }

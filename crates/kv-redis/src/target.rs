@@ -40,6 +40,14 @@ pub(crate) enum Touch<'a> {
 impl Target {
     pub(crate) async fn command(&self, touch: Touch<'_>, command: &Cmd, by: Instant) -> RedisResult<Value> {
         match self {
+            Self::One(node, None) => node.command(command, by).await,
+            // Boxed, so that calls to one server do not carry the others' state along.
+            _ => Box::pin(self.command_elsewhere(touch, command, by)).await,
+        }
+    }
+
+    async fn command_elsewhere(&self, touch: Touch<'_>, command: &Cmd, by: Instant) -> RedisResult<Value> {
+        match self {
             Self::One(master, Some(replica)) if matches!(touch, Touch::Read(_)) => {
                 match replica.command(command, halfway(by)).await {
                     Ok(reply) if !matches!(reply, Value::ServerError(_)) => Ok(reply),
@@ -51,7 +59,7 @@ impl Target {
                 Touch::Write(key) => cluster.command(Route::Slot(slot(key.as_bytes())), command, by).await,
                 Touch::Read(key) => cluster.command(Route::Read(slot(key.as_bytes())), command, by).await,
                 Touch::Nothing => cluster.command(Route::Any, command, by).await,
-                Touch::Unknown => cluster.any_command(command, by).await,
+                Touch::Unknown => Box::pin(cluster.any_command(command, by)).await,
             },
             Self::Borrowed(lent) => within(by, lent.lend().req_packed_command(command)).await,
         }
@@ -66,7 +74,7 @@ impl Target {
     ) -> RedisResult<Vec<Value>> {
         match self {
             Self::One(node, _) => node.pipeline(pipeline, offset, count, by).await,
-            Self::Cluster(cluster) => cluster.any_pipeline(pipeline, offset, count, by).await,
+            Self::Cluster(cluster) => Box::pin(cluster.any_pipeline(pipeline, offset, count, by)).await,
             Self::Borrowed(lent) => within(by, lent.lend().req_packed_commands(pipeline, offset, count)).await,
         }
     }
