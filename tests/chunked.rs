@@ -106,6 +106,10 @@ async fn a_value_that_lost_a_part_is_a_typed_error(backend: &Backend) {
     }
     store.set_chunked("key", &value(1, 30), &options()).await.unwrap();
     assert_eq!(store.get_chunked("key", &options()).await.unwrap().unwrap(), value(1, 30));
+    // The length of all is not enough.
+    store.set(&part_key(&**store, 0).await, &[1; 9], SetOptions::default()).await.unwrap();
+    store.set(&part_key(&**store, 1).await, &[1; 11], SetOptions::default()).await.unwrap();
+    assert_eq!(store.get_chunked("key", &options()).await.unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
 #[tokio::test]
