@@ -5,16 +5,17 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use xshell::Shell;
 
-use crate::{example, graph, lint, lua, test};
+use crate::{chaos, example, graph, lint, lua, test};
 
 type Step = (&'static str, fn(&Shell) -> Result<()>);
 
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 6] = [
     ("lint", lint::run),
     ("lua", |_| lua::run()),
     ("graph", graph::run),
     ("test", |sh| test::run(sh, None)),
     ("examples", example::all),
+    ("chaos", |sh| chaos::run(sh, None, None, None)),
 ];
 
 /// Runs every step, stops at the first that fails, and says what took how long.

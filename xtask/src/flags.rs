@@ -52,7 +52,16 @@ xflags::xflags! {
             /// What the benchmark itself gets.
             repeated args: OsString
         }
-        /// Everything: lint, lua, graph, test, examples.
+        /// Load and faults on every topology, with a check of everything that must not happen meanwhile.
+        cmd chaos {
+            /// standalone, tls, pool, cluster or sentinel; all of them by default.
+            optional topology: String
+            /// For how long each: 6 by default.
+            optional --seconds seconds: u64
+            /// What a run was drawn from, to repeat it.
+            optional --seed seed: u64
+        }
+        /// Everything: lint, lua, graph, test, examples, chaos.
         cmd ci {}
     }
 }

@@ -3,6 +3,7 @@
 //! Each task prints the plain commands it runs, so nothing here is magic.
 
 mod bench;
+mod chaos;
 mod ci;
 mod demo;
 mod example;
@@ -54,6 +55,7 @@ fn run(flags: Xtask) -> Result<()> {
         XtaskCmd::Lua(_) => lua::run(),
         XtaskCmd::Graph(_) => graph::run(&sh),
         XtaskCmd::Bench(bench) => bench::run(&sh, &bench.args),
+        XtaskCmd::Chaos(chaos) => chaos::run(&sh, chaos.topology.as_deref(), chaos.seconds, chaos.seed),
         XtaskCmd::Ci(_) => ci::run(&sh),
     }
 }
