@@ -11,6 +11,7 @@ mod chunked;
 mod cluster;
 mod compress;
 mod config;
+mod conformance;
 mod cost;
 mod differential;
 mod embed;

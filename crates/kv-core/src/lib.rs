@@ -5,6 +5,8 @@ mod capabilities;
 mod chunked;
 mod clock;
 mod codec;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod key;
 mod layer;
