@@ -145,3 +145,19 @@ async fn a_dedicated_connection_waits_watches_and_is_bounded() {
     assert!(started.elapsed() < DEADLINE * 2);
     assert!(cmd("PING").exec_async(&mut own).await.is_err(), "it stays closed");
 }
+
+#[tokio::test]
+async fn a_wait_on_a_server_that_hangs_ends_in_time_and_what_it_took_goes_back() {
+    let server = Server::start().unwrap();
+    let store = connect(&server).await;
+    store.push("list", End::Back, &[b"1"]).await.unwrap();
+    store.pop(&["list"], End::Front, Duration::ZERO).await.unwrap();
+    store.push("list", End::Back, &[b"2"]).await.unwrap();
+    server.pause().unwrap();
+    let started = Instant::now();
+    let error = store.pop(&["list"], End::Front, Duration::from_millis(100)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(started.elapsed() < Duration::from_millis(100) + DEADLINE.mul_f64(1.2), "{:?}", started.elapsed());
+    server.resume().unwrap();
+    eventually("it is back", || async { store.connection().llen("list").await == Ok(1) }).await;
+}

@@ -3,7 +3,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use kv_core::{BlockingStore, End, Error, Limits, Result};
+use kv_core::{BlockingStore, End, Error, Limits, Result, RetryPolicy};
 use redis::{Cmd, FromRedisValue, RedisError, RedisResult, cmd};
 use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::{
@@ -99,13 +99,15 @@ impl RedisStore {
     async fn wait_for<T: Taken>(&self, operation: &'static str, keys: &[&str], waiting: Waiting) -> Result<Option<T>> {
         let failed = |error: RedisError| classify(operation, &error);
         let key = keys.first().copied().unwrap_or_default();
-        let (patience, until) = (self.options().deadline, from_now(waiting.wait));
+        let patience = self.options().deadline;
+        let (until, by) = (from_now(waiting.wait), from_now(waiting.wait.saturating_add(patience)));
         loop {
             let node = self.own_node(operation, key)?;
-            let lane = node.lanes.take(from_now(patience)).await.map_err(failed)?;
+            let lane = node.lanes.take(from_now(patience).min(by)).await.map_err(failed)?;
             let (give, taken) = oneshot::channel();
             tokio::spawn(attend(node, lane, waiting.clone(), patience, give));
-            match taken.await.unwrap_or_else(|_| Err(timed_out())) {
+            let reply = timeout_at(by, taken).await.map(|reply| reply.unwrap_or_else(|_| Err(timed_out())));
+            match reply.unwrap_or_else(|_| Err(timed_out())) {
                 // The slot is on its way to another node.
                 Err(error) if self.is_redirected(&error) && Instant::now() < until => sleep(REDIRECTED).await,
                 reply => return reply.map(|held| held.and_then(Held::keep)).map_err(failed),
@@ -144,9 +146,15 @@ impl<T: Taken> Drop for Held<T> {
             let Some((key, element)) = taken.place() else { return };
             let mut push = cmd(back.push);
             push.arg(key).arg(element);
-            if !matches!(back.node.command(&push, from_now(back.patience)).await, Ok(redis::Value::Int(_))) {
-                tracing::error!("an element taken for a wait that was dropped could not be put back");
+            for attempt in 0..RetryPolicy::default().max_attempts {
+                match back.node.command(&push, from_now(back.patience)).await {
+                    Ok(redis::Value::Int(_)) => return,
+                    Err(error) if error.is_connection_refusal() => {}
+                    _ => break,
+                }
+                sleep(RetryPolicy::default().backoff(attempt)).await;
             }
+            tracing::error!("an element taken for a wait that was dropped could not be put back");
         });
     }
 }
@@ -171,8 +179,9 @@ async fn attend<T: Taken>(
         let _ = node.command(cmd("CLIENT").arg("UNBLOCK").arg(id), from_now(patience)).await;
         popping.await
     };
-    let reply =
-        timeout_at(from_now(waiting.wait.saturating_add(patience)), reply).await.unwrap_or_else(|_| Err(timed_out()));
+    // Longer than the caller waits: what a server that hung took meanwhile goes back as well.
+    let longest = waiting.wait.saturating_add(patience.saturating_mul(4));
+    let reply = timeout_at(from_now(longest), reply).await.unwrap_or_else(|_| Err(timed_out()));
     if reply.as_ref().map_or_else(|error| !error.is_io_error(), |_| true) {
         node.lanes.give_back(lane);
     }
