@@ -1,12 +1,18 @@
 //! The behaviours that users run against a backend of their own, on all of ours.
 
+mod broken;
+mod defect;
+
 use crate::backend::Backend;
+use broken::Broken;
+use defect::{DEFECTS, Defect};
 use kv_core::{
     AtomicBatch, KvStore, Limits, MemoryStore,
-    conformance::{self, Need, Outcome, Report},
+    conformance::{self, BEHAVIOURS, Need, Outcome, Report},
 };
 use kv_redis::{PoolOptions, RedisOptions, RedisStore, TlsOptions, redis::Client};
 use std::sync::Arc;
+use tokio::task::JoinSet;
 use xtask::fixture::{Cluster, Sentinel, Server, TlsServer};
 
 async fn conforms(store: impl KvStore + 'static) -> Report {
@@ -136,3 +142,49 @@ async fn a_run_leaves_no_key() {
 
 static KEYS: kv_core::Script =
     kv_core::Script::new("test/keys", r#"return redis.call("DBSIZE")"#, |_, _, _| Ok(kv_core::Reply::Int(0)));
+
+/// The wrapper of the broken stores breaks nothing by itself.
+#[tokio::test]
+async fn a_store_without_a_defect_conforms() {
+    conforms(Broken::new(Arc::new(MemoryStore::new()), Defect::Nothing)).await;
+    conforms(Broken::new(Backend::redis("").await.store, Defect::Nothing)).await;
+}
+
+#[tokio::test]
+async fn every_behaviour_can_fail() {
+    let redis = Backend::redis("").await;
+    let mut running = JoinSet::new();
+    for behaviour in BEHAVIOURS {
+        let defects = DEFECTS.iter().filter(|(_, broken)| *broken == behaviour.name());
+        assert!(defects.clone().count() > 0, "no defect breaks {}", behaviour.name());
+        for (defect, _) in defects {
+            let inner: Arc<dyn KvStore> = match behaviour.need() {
+                Need::Lua | Need::Scan | Need::NoScan | Need::Blocking | Need::NoBlocking => redis.store.clone(),
+                _ => Arc::new(MemoryStore::new()),
+            };
+            let store = Arc::new(Broken::new(inner, *defect));
+            running.spawn(async move { (behaviour, defect, behaviour.check(store).await) });
+        }
+    }
+    let mut kept = Vec::new();
+    while let Some(done) = running.join_next().await {
+        let (behaviour, defect, outcome) = done.unwrap();
+        match outcome {
+            Outcome::Failed(failure) if !["it hangs", "the store panicked"].contains(&&*failure.to_string()) => {}
+            outcome => kept.push(format!("{} with {defect:?}: {outcome}", behaviour.name())),
+        }
+    }
+    assert!(kept.is_empty(), "not found:\n{}", kept.join("\n"));
+    let names: Vec<&str> = BEHAVIOURS.iter().map(|behaviour| behaviour.name()).collect();
+    assert!(DEFECTS.iter().all(|(_, broken)| names.contains(broken)), "a defect of no behaviour");
+}
+
+/// A report of a broken store names what is broken, and an error of it too.
+#[tokio::test]
+async fn a_report_names_what_fails() {
+    let store = Broken::new(Arc::new(MemoryStore::new()), Defect::CountsUpOnly);
+    let report = conformance::run(Arc::new(store)).await;
+    assert!(report.to_string().contains("incr_by_adds: failed: sum: 12, expected -2"), "{report}");
+    let failure = report.into_result().unwrap_err();
+    assert!(failure.to_string().contains("\n  incr_by_adds: sum: 12"), "{failure}");
+}
