@@ -8,7 +8,7 @@ use broken::Broken;
 use defect::{DEFECTS, Defect};
 use kv_core::{
     AtomicBatch, KvStore, Limits, MemoryStore,
-    conformance::{self, BEHAVIOURS, Need, Outcome, Report},
+    conformance::{self, BEHAVIOURS, Behaviour, Need, Outcome, Report},
 };
 use kv_redis::{PoolOptions, RedisOptions, RedisStore, TlsOptions, redis::Client};
 use std::sync::Arc;
@@ -50,6 +50,11 @@ async fn memory_on_two_threads() {
 #[tokio::test]
 async fn compressed_memory() {
     conforms(Backend::memory().compressed().store).await;
+}
+
+#[tokio::test]
+async fn compressed_redis() {
+    conforms(Backend::redis("").await.compressed().store).await;
 }
 
 #[tokio::test]
@@ -175,7 +180,7 @@ async fn every_behaviour_can_fail() {
         }
     }
     assert!(kept.is_empty(), "not found:\n{}", kept.join("\n"));
-    let names: Vec<&str> = BEHAVIOURS.iter().map(|behaviour| behaviour.name()).collect();
+    let names: Vec<&str> = BEHAVIOURS.iter().map(Behaviour::name).collect();
     assert!(DEFECTS.iter().all(|(_, broken)| names.contains(broken)), "a defect of no behaviour");
 }
 

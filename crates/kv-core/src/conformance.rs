@@ -4,6 +4,8 @@
 //! what a store does not have it has to refuse. The keys are fresh and go in the end, so a server that others use will do.
 //! A run takes a second or two, needs a tokio runtime with time, and a store whose time passes by itself.
 //!
+//! Each behaviour is a function of a [`Room`], too, which [`Behaviour::check`] opens and clears.
+//!
 //! ```
 //! # use kv_core::{MemoryStore, conformance}; use std::sync::Arc;
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), conformance::Failure> {
