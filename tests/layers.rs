@@ -10,7 +10,7 @@ mod tries;
 use forwarding::Recorder;
 use kv_core::{
     Arg, Around, Call, Capabilities, Cursor, End, Error, ErrorKind, Executed, KvStore, KvStoreExt, Layered, Layers,
-    MemoryStore, Reply, Result, RetryPolicy, Script, SetOptions,
+    MemoryStore, Reply, Result, RetryPolicy, Script, ScriptCall, SetOptions,
 };
 use redis_compress::{CompressOptions, Compressed};
 use std::{
@@ -41,6 +41,8 @@ async fn drive(store: &dyn KvStore) {
     let _ = store.capabilities();
     let scripts = store.scripts().unwrap();
     let _ = scripts.run(&NOTHING, &["key-run"], &[Arg::Int(1)]).await;
+    let many = ScriptCall { keys: &["key-many"], args: &[Arg::Int(1)] };
+    let _ = scripts.run_many(&NOTHING, &[many]).await;
     let _ = scripts.eval("return 1", &["key-eval"], &[Arg::Int(2)]).await;
     let pubsub = store.pubsub().unwrap();
     let _ = pubsub.publish("channel-publish", b"payload").await;

@@ -1,5 +1,7 @@
 use crate::backend::{Backend, on_every_backend};
-use kv_core::{Arg, Error, ErrorKind, Executed, KvStore, KvStoreExt, MemoryStore, Reply, Result, Script, TwinContext};
+use kv_core::{
+    Arg, Error, ErrorKind, Executed, KvStore, KvStoreExt, MemoryStore, Reply, Result, Script, ScriptCall, TwinContext,
+};
 use std::time::Duration;
 
 on_every_backend!(
@@ -7,6 +9,7 @@ on_every_backend!(
     a_failing_script_is_a_typed_error,
     a_script_publishes,
     a_script_survives_a_flush,
+    many_calls_are_answered_in_order_and_executed_once,
     ad_hoc_lua_runs_where_there_is_lua,
 );
 
@@ -89,6 +92,32 @@ async fn a_script_survives_a_flush(backend: &Backend) {
         server.call(&["SCRIPT", "FLUSH"]).unwrap();
     }
     assert_eq!(keep(backend, 2).await, told(Some("1")));
+}
+
+static ADD: Script = Script::new("test/add", "return redis.call('INCRBY', KEYS[1], ARGV[1])", |store, keys, args| {
+    store.incr_by(keys[0], args[0].to_int()?).map(Reply::Int)
+});
+
+async fn many_calls_are_answered_in_order_and_executed_once(backend: &Backend) {
+    let scripts = backend.store.require_scripts("test").unwrap();
+    assert!(scripts.run_many(&ADD, &[]).await.unwrap().is_empty());
+    backend.put_other_type("key7").await;
+    let names: Vec<String> = (0..50).map(|at| format!("key{}", at % 25)).collect();
+    let keys: Vec<[&str; 1]> = names.iter().map(|name| [name.as_str()]).collect();
+    let args: Vec<[Arg<'_>; 1]> = (0..50).map(|at| [Arg::Int(at)]).collect();
+    let calls: Vec<ScriptCall<'_>> = keys.iter().zip(&args).map(|(keys, args)| ScriptCall { keys, args }).collect();
+    let replies = scripts.run_many(&ADD, &calls).await.unwrap();
+    assert_eq!(replies.len(), 50);
+    for (at, reply) in replies.into_iter().enumerate() {
+        let at = at as i64;
+        match at % 25 {
+            7 => assert_eq!(reply.unwrap_err().kind(), ErrorKind::WrongType),
+            first => assert_eq!(reply.unwrap(), Reply::Int(if at < 25 { at } else { first + at })),
+        }
+    }
+    let refused = scripts.run_many(&ADD, &[calls[0], ScriptCall { keys: &[""], args: &args[1] }]).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.executed()), (ErrorKind::InvalidInput, Executed::No));
+    assert_eq!(backend.store.get("key0").await.unwrap().unwrap(), "25", "nothing of it was sent");
 }
 
 async fn ad_hoc_lua_runs_where_there_is_lua(backend: &Backend) {

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use kv_core::{
     Arg, AtomicBatch, BlockingStore, Capabilities, ConcurrencyLimit, Cursor, Deadline, End, KvStore, Layered, Layers,
-    Limits, Namespaced, Page, PubSub, Reply, Result, RetryPolicy, Retrying, ScanStore, Script, ScriptStore, SetOptions,
-    Subscription, Ttl,
+    Limits, Namespaced, Page, PubSub, Reply, Result, RetryPolicy, Retrying, ScanStore, Script, ScriptCall, ScriptStore,
+    SetOptions, Subscription, Ttl,
 };
 use redis_compress::{CompressOptions, Compressed};
 use std::{
@@ -108,6 +108,10 @@ impl ScriptStore for Recorder {
     async fn run(&self, script: &Script, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
         self.call("run", (script, keys, args));
         Ok(Reply::Nil)
+    }
+    async fn run_many(&self, script: &Script, calls: &[ScriptCall<'_>]) -> Result<Vec<Result<Reply>>> {
+        self.call("run_many", (script, calls));
+        Ok(Vec::new())
     }
     async fn eval(&self, lua: &str, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
         self.call("eval", (lua, keys, args));

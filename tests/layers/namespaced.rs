@@ -2,8 +2,8 @@
 
 use crate::backend::{Backend, on_every_backend, soon};
 use kv_core::{
-    Arg, Cursor, End, ErrorKind, KvStore, KvStoreExt, Limits, MemoryStore, Message, Namespaced, Reply, Result, Script,
-    SetOptions, TwinContext,
+    Arg, AtomicBatch, Cursor, End, ErrorKind, KvStore, KvStoreExt, Limits, MemoryStore, Message, Namespaced, Reply,
+    Result, Script, SetOptions, TwinContext,
 };
 use redis_cache::{Cache, CacheOptions};
 use redis_lock::{LockManager, LockOptions, Release};
@@ -73,7 +73,9 @@ async fn messages_come_with_the_names_they_were_asked_for(backend: &Backend) {
     let channel = pubsub.channel_name("news");
     assert_eq!(channel, backend.name("outer:inner:news"));
     let heard = inner.require_scripts("test").unwrap().run(&PUBLISH, &["k"], &[(&*channel).into()]).await.unwrap();
-    assert_eq!(heard, Reply::Int(1));
+    if backend.store.capabilities().atomic_batch == AtomicBatch::All {
+        assert_eq!(heard, Reply::Int(1), "a node of a cluster counts its own");
+    }
     for payload in ["layer", "bare", "script"] {
         let message = soon("a message", subscription.next_message()).await.unwrap();
         assert_eq!(message, Message { channel: "news".into(), pattern: None, payload: payload.into() });

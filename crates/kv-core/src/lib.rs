@@ -43,7 +43,7 @@ pub use {
     reply::Reply,
     retry::{Repeat, RetryPolicy, retry_async},
     scan::{Cursor, Page, ScanStore},
-    script::{Arg, Script, ScriptStore, Twin},
+    script::{Arg, Script, ScriptCall, ScriptStore, Twin},
     store::{KvStore, KvStoreExt, Ttl},
     transform::Transform,
 };

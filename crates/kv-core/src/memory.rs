@@ -6,7 +6,7 @@ pub use twin::TwinContext;
 
 use crate::{
     Arg, BlockingStore, Capabilities, Clock, Condition, Error, ErrorKind, Executed, KvStore, Limits, PubSub, Reply,
-    Result, ScanStore, Script, ScriptStore, SetOptions, Subscription, Ttl,
+    Result, ScanStore, Script, ScriptCall, ScriptStore, SetOptions, Subscription, Ttl,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -202,6 +202,17 @@ impl ScriptStore for MemoryStore {
         // As on a server, what the twin wrote before it failed stays.
         let failed = |error: Error| error.with_operation(script.name()).with_executed(Executed::Maybe);
         script.twin()(&mut context, keys, args).map_err(failed)
+    }
+
+    async fn run_many(&self, script: &Script, calls: &[ScriptCall<'_>]) -> Result<Vec<Result<Reply>>> {
+        for call in calls {
+            self.inner.limits.check_call(script.name(), call.keys, call.args)?;
+        }
+        let mut replies = Vec::with_capacity(calls.len());
+        for call in calls {
+            replies.push(self.run(script, call.keys, call.args).await);
+        }
+        Ok(replies)
     }
 }
 

@@ -131,6 +131,15 @@ impl fmt::Debug for Script {
     }
 }
 
+/// The keys and arguments of one call among [many](ScriptStore::run_many).
+#[derive(Clone, Copy, Debug)]
+pub struct ScriptCall<'a> {
+    /// The keys, all in one hash slot.
+    pub keys: &'a [&'a str],
+    /// The arguments.
+    pub args: &'a [Arg<'a>],
+}
+
 /// The capability of running a step atomically.
 #[async_trait]
 pub trait ScriptStore: Send + Sync {
@@ -139,6 +148,12 @@ pub trait ScriptStore: Send + Sync {
     /// A lost reply is an error that says it [may have been executed](crate::Executed::Maybe), and so is a failure within the
     /// script: what it wrote before stays. It is never sent again behind the caller's back.
     async fn run(&self, script: &Script, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply>;
+
+    /// Runs a script many times, in one round trip where the store can; the replies are in the order of the calls.
+    ///
+    /// Each call is atomic, all together are not: others may come between them, and one that fails leaves the others be. An error of
+    /// the whole says that any of them [may have been executed](crate::Executed::Maybe). The keys of one call must share a hash slot.
+    async fn run_many(&self, script: &Script, calls: &[ScriptCall<'_>]) -> Result<Vec<Result<Reply>>>;
 
     /// Runs ad-hoc Lua; [`ErrorKind::Unsupported`] on a store that has no Lua.
     async fn eval(&self, lua: &str, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {

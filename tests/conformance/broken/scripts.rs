@@ -1,6 +1,6 @@
 use super::{Broken, Defect::*};
 use async_trait::async_trait;
-use kv_core::{Arg, Executed, KvStore, KvStoreExt, Reply, Result, Script, ScriptStore, SetOptions};
+use kv_core::{Arg, Executed, KvStore, KvStoreExt, Reply, Result, Script, ScriptCall, ScriptStore, SetOptions};
 use tokio::task::yield_now;
 
 #[async_trait]
@@ -39,6 +39,10 @@ impl ScriptStore for Broken {
             }
             _ => scripts.run(script, keys, args).await,
         }
+    }
+
+    async fn run_many(&self, script: &Script, calls: &[ScriptCall<'_>]) -> Result<Vec<Result<Reply>>> {
+        self.inner.require_scripts("run_many")?.run_many(script, calls).await
     }
 
     async fn eval(&self, lua: &str, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {

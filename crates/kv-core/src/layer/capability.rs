@@ -3,7 +3,7 @@
 use super::{Around, Call, Layered};
 use crate::{
     Arg, BlockingStore, Cursor, End, KvStore, KvStoreExt, Page, PubSub, Repeat, Reply, Result, ScanStore, Script,
-    ScriptStore, Subscription,
+    ScriptCall, ScriptStore, Subscription,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,6 +14,12 @@ impl<S: KvStore, A: Around> ScriptStore for Layered<S, A> {
     async fn run(&self, script: &Script, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
         let scripts = self.store.require_scripts(script.name())?;
         let mut run = || scripts.run(script, keys, args);
+        self.layer.around(Call::new(script.name(), Repeat::IfNotExecuted, &mut run)).await
+    }
+
+    async fn run_many(&self, script: &Script, calls: &[ScriptCall<'_>]) -> Result<Vec<Result<Reply>>> {
+        let scripts = self.store.require_scripts(script.name())?;
+        let mut run = || scripts.run_many(script, calls);
         self.layer.around(Call::new(script.name(), Repeat::IfNotExecuted, &mut run)).await
     }
 

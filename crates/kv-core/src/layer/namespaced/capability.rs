@@ -3,7 +3,7 @@
 use super::{Namespaced, borrow};
 use crate::{
     Arg, BlockingStore, Cursor, End, Error, KvStore, KvStoreExt, Message, Page, PubSub, Reply, Result, ScanStore,
-    Script, ScriptStore, Subscription,
+    Script, ScriptCall, ScriptStore, Subscription,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,6 +14,16 @@ impl<S: KvStore> ScriptStore for Namespaced<S> {
     async fn run(&self, script: &Script, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
         let scripts = self.store.require_scripts(script.name())?;
         scripts.run(script, &borrow(&self.add_all(script.name(), keys)?), args).await
+    }
+
+    async fn run_many(&self, script: &Script, calls: &[ScriptCall<'_>]) -> Result<Vec<Result<Reply>>> {
+        let scripts = self.store.require_scripts(script.name())?;
+        let keys: Vec<Vec<String>> =
+            calls.iter().map(|call| self.add_all(script.name(), call.keys)).collect::<Result<_>>()?;
+        let keys: Vec<Vec<&str>> = keys.iter().map(|keys| borrow(keys)).collect();
+        let calls: Vec<ScriptCall<'_>> =
+            keys.iter().zip(calls).map(|(keys, call)| ScriptCall { keys, args: call.args }).collect();
+        scripts.run_many(script, &calls).await
     }
 
     async fn eval(&self, lua: &str, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
