@@ -59,7 +59,7 @@ impl Broken {
             CutsTtls => Some(ttl.min(Duration::from_millis(Limits::MAX_TTL_MILLIS))),
             ZeroTtlIsForEver if ttl.is_zero() => None,
             ExpiresNever if ttl < Duration::from_secs(1) => None,
-            ExpiresEarly if ttl < Duration::from_secs(1) => Some(ttl / 3),
+            ExpiresEarly => Some(ttl / 1000),
             _ => Some(ttl),
         }
     }

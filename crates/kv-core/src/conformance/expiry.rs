@@ -77,6 +77,8 @@ pub async fn expire_needs_a_key(room: &Room) -> Result<(), Failure> {
 pub async fn keys_expire_in_time(room: &Room) -> Result<(), Failure> {
     let store = room.store();
     let (set, batch, late) = (room.key("set"), room.key("batch"), room.key("expire"));
+    let later = room.key("later");
+    store.set_px(&later, b"1", MINUTE).await?;
     let started = Instant::now();
     store.set_px(&set, b"1", SHORT).await?;
     store.mset(&[(&batch, b"1")], Some(SHORT)).await?;
@@ -90,6 +92,7 @@ pub async fn keys_expire_in_time(room: &Room) -> Result<(), Failure> {
         sleep(Duration::from_millis(10)).await;
     }
     ensure!(started.elapsed() + Duration::from_millis(20) >= SHORT, "keys expire early");
+    ensure!(store.exists(&later).await?, "a key of a minute expires at once");
     for key in [&set, &batch, &late] {
         same!("exists of an expired key", store.exists(key).await?, false);
         same!("ttl of an expired key", store.ttl(key).await?, Ttl::Missing);
