@@ -67,7 +67,8 @@ async fn batches_are_split_by_slot_and_come_back_in_order() {
     assert_eq!(size, 100);
     let mut all: Vec<String> = connection.keys("*").await.unwrap();
     let mut expected = keys.clone();
-    (all.sort(), expected.sort());
+    all.sort();
+    expected.sort();
     assert_eq!(all, expected);
     let values: Vec<String> = connection.mget(&keys).await.unwrap();
     assert_eq!(values, keys);

@@ -30,7 +30,7 @@ async fn every_call_ends_while_the_server_is_down_and_the_store_comes_back() {
         let started = Instant::now();
         let error = store.get("key").await.unwrap_err();
         assert!(error.is_temporary(), "{error}");
-        assert!(started.elapsed() < DEADLINE * 2, "{:?}", started.elapsed());
+        assert!(started.elapsed() < DEADLINE * 3, "{:?}", started.elapsed());
     }
     let error = store.get("key").await.unwrap_err();
     assert_eq!(
@@ -52,7 +52,7 @@ async fn a_server_that_does_not_answer_is_a_timeout_that_may_have_happened() {
     let error = store.incr_by("counter", 1).await.unwrap_err();
     assert_eq!((error.kind(), error.executed()), (ErrorKind::Timeout, Executed::Maybe));
     assert!(!error.is_retryable() && error.is_temporary());
-    assert!(started.elapsed() < DEADLINE * 2);
+    assert!(started.elapsed() < DEADLINE * 3);
     server.resume().unwrap();
     // It did happen, and once.
     eventually("executed once", || async { store.get("counter").await.is_ok_and(|value| value.unwrap() == "1") }).await;

@@ -26,6 +26,8 @@ const WAIT: Duration = Duration::from_secs(30);
 
 static NOTHING: Script = Script::new("test/nothing", "return nil", |_, _, _| Ok(Reply::Nil));
 
+static MANY: Script = Script::new("test/many", "return nil", |_, _, _| Ok(Reply::Nil));
+
 /// Calls every method of every trait; an error is an answer, too.
 async fn drive(store: &dyn KvStore) {
     let unlike = SetOptions::default().ttl(SECOND);
@@ -42,7 +44,7 @@ async fn drive(store: &dyn KvStore) {
     let scripts = store.scripts().unwrap();
     let _ = scripts.run(&NOTHING, &["key-run"], &[Arg::Int(1)]).await;
     let many = ScriptCall { keys: &["key-many"], args: &[Arg::Int(1)] };
-    let _ = scripts.run_many(&NOTHING, &[many]).await;
+    let _ = scripts.run_many(&MANY, &[many]).await;
     let _ = scripts.eval("return 1", &["key-eval"], &[Arg::Int(2)]).await;
     let pubsub = store.pubsub().unwrap();
     let _ = pubsub.publish("channel-publish", b"payload").await;
