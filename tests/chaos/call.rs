@@ -83,6 +83,12 @@ impl Run {
         [strange, confirmed.map(|suspicion| suspicion.what.clone()).collect::<Vec<_>>()].concat()
     }
 
+    /// Errors while nothing was broken, unless the machine stood still meanwhile.
+    pub(crate) fn errors_in_calm(&self, stood_still: Duration) -> Option<String> {
+        let count = self.counts.calm.load(Ordering::Relaxed);
+        (count > 0 && stood_still < DEADLINE / 2).then(|| format!("{count} errors while nothing was broken"))
+    }
+
     fn ended<T>(&self, what: &str, begun: Instant, limit: Duration, reply: Option<Result<T>>) -> Outcome<T> {
         let counts = &self.counts;
         let (count, outcome) = match reply {
@@ -162,7 +168,11 @@ mod tests {
         let end = |kind| run.ended::<()>("get", Instant::now(), DEADLINE, Some(Err(Error::new(kind, "get"))));
         assert!(matches!(end(ErrorKind::Timeout), Outcome::Maybe));
         assert_eq!(run.breaches(), [""; 0]);
-        assert_eq!(run.counts.calm.load(Ordering::Relaxed), 1, "nothing was broken");
+        let calm = run.errors_in_calm(Duration::ZERO);
+        assert_eq!(calm.unwrap(), "1 errors while nothing was broken");
+        run.faults.open(0, Duration::ZERO);
+        end(ErrorKind::Unavailable);
+        assert_eq!(run.counts.calm.load(Ordering::Relaxed), 1, "this one has a reason");
         assert!(matches!(end(ErrorKind::Auth), Outcome::No));
         assert_eq!(run.breaches(), ["1 times: unexpected error: get: not authorised"]);
     }

@@ -71,6 +71,13 @@ impl Counters {
         lock(&self.0).keys().cloned().collect()
     }
 
+    /// How many increments have to be there, of how many that were acknowledged.
+    pub(crate) fn checked(&self, losses: &Windows) -> (u64, u64) {
+        let tallies = lock(&self.0);
+        let sums = tallies.values().map(|tally| (tally.acknowledged.outside(losses), tally.acknowledged.all()));
+        sums.fold((0, 0), |(outside, all), (more, most)| (outside + more, all + most))
+    }
+
     /// Checks the value of a counter at the end.
     pub(crate) fn judge(&self, key: &str, value: u64, run: &Run) -> Option<String> {
         lock(&self.0).get(key).and_then(|tally| tally.judge(key, value, &run.losses))

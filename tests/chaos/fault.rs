@@ -1,4 +1,4 @@
-use crate::{dice::Dice, stage::Topology};
+use crate::{dice::Dice, topology::Topology};
 use std::{fmt, time::Duration};
 
 /// Something that goes wrong, with all that chance has to say about it.

@@ -6,7 +6,7 @@ use crate::{
     echo::echo,
     queue::{Queues, Verdict},
     register::Register,
-    stage::Topology,
+    topology::Topology,
 };
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -90,7 +90,8 @@ impl Load {
         breaches.extend(queues.breaches());
         breaches.extend(run.breaches());
         breaches.dedup();
-        Ok(Books { breaches, queues, gaps: channels.iter().map(Channel::gaps).sum() })
+        let checked = self.counters.checked(&run.losses);
+        Ok(Books { breaches, queues, checked, gaps: channels.iter().map(Channel::gaps).sum() })
     }
 }
 
@@ -100,6 +101,8 @@ pub(crate) struct Books {
     pub(crate) breaches: Vec<String>,
     pub(crate) queues: Verdict,
     pub(crate) gaps: usize,
+    /// Increments that have to be there, and all that were acknowledged.
+    pub(crate) checked: (u64, u64),
 }
 
 async fn read(store: &RedisStore, keys: &[String]) -> Result<Vec<Option<Bytes>>> {
@@ -114,7 +117,7 @@ async fn read(store: &RedisStore, keys: &[String]) -> Result<Vec<Option<Bytes>>>
     }
 }
 
-/// How many calls were late, by how much at worst.
+/// By how much the latest of all calls was late.
 pub(crate) fn worst(run: &Run) -> Duration {
     lock(&run.late).iter().map(|late| late.over).max().unwrap_or_default()
 }

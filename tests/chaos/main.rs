@@ -9,6 +9,7 @@ mod counter;
 mod dice;
 mod echo;
 mod fault;
+mod knock;
 mod leak;
 mod load;
 mod play;
@@ -19,14 +20,15 @@ mod register;
 mod report;
 mod stage;
 mod strike;
+mod topology;
 mod window;
 
 use anyhow::{Context, Result, ensure};
-use stage::Topology;
 use std::{
     process::ExitCode,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use topology::Topology;
 
 #[derive(Debug, PartialEq, Eq)]
 struct Args {

@@ -7,8 +7,9 @@ use crate::{
     punctual::Control,
     recovery::Recoveries,
     report::Report,
-    stage::{Stage, Topology},
+    stage::Stage,
     strike::{blocking, mend, strike},
+    topology::Topology,
 };
 use anyhow::{Context, Result};
 use kv_redis::RedisStore;
@@ -37,7 +38,7 @@ pub(crate) async fn play(topology: Topology, seed: u64, time: Duration) -> Resul
         async move { control.watch().await }
     });
     let load = Load::start(&store, &run, topology, dice.fork()).await?;
-    let mut recoveries = Recoveries::default();
+    let (mut recoveries, mut breaches) = (Recoveries::default(), Vec::new());
     let mut faults = 0;
     for fault in Fault::plan(topology, dice.fork()) {
         sleep(dice.millis(100..400)).await;
@@ -50,6 +51,7 @@ pub(crate) async fn play(topology: Topology, seed: u64, time: Duration) -> Resul
             run.losses.open(run.clock.now(), REPLICATION);
         }
         let struck = strike(&stage, &store, fault, dice.fork()).await.with_context(|| fault.to_string())?;
+        breaches.extend(struck.breach.clone());
         let (since, limit) = (struck.since, fault.limit(topology));
         let took = Recoveries::measure(&store, &probes, since, limit).await;
         println!("  {:6.2} s  {fault}: works after {took:.0?}", at.as_secs_f64());
@@ -64,7 +66,8 @@ pub(crate) async fn play(topology: Topology, seed: u64, time: Duration) -> Resul
     drop(store);
     watch.abort();
     let left = Left::behind(&stage, tasks_before).await?;
-    let mut breaches = books.breaches;
+    breaches.extend(books.breaches);
+    breaches.extend(run.errors_in_calm(control.worst()));
     breaches.extend(control.breaches(&lock(&run.late)));
     breaches.extend_from_slice(recoveries.breaches());
     breaches.extend(left.breaches());
@@ -74,6 +77,7 @@ pub(crate) async fn play(topology: Topology, seed: u64, time: Duration) -> Resul
         faults,
         connected,
         gaps: books.gaps,
+        checked: books.checked,
         elements: (books.queues.lost, books.queues.may_be_lost),
         over: worst(&run),
         sleep: control.worst(),

@@ -1,4 +1,4 @@
-use crate::{call::Run, play::REPLICATION, stage::Topology};
+use crate::{call::Run, play::REPLICATION, topology::Topology};
 use std::{
     fmt,
     sync::{
@@ -16,6 +16,8 @@ pub(crate) struct Report {
     pub(crate) faults: usize,
     pub(crate) connected: u64,
     pub(crate) gaps: usize,
+    /// Increments that have to be there, and all that were acknowledged.
+    pub(crate) checked: (u64, u64),
     /// Elements lost, and how many may be.
     pub(crate) elements: (usize, usize),
     /// The worst of all calls, over its deadline.
@@ -40,7 +42,7 @@ impl fmt::Display for Report {
             ("not executed", count(&counts.no)),
             ("maybe executed", count(&counts.maybe)),
             ("left by their caller", count(&counts.dropped)),
-            ("errors in calm", count(&counts.calm)),
+            ("increments checked", format!("{} of {}", self.checked.0, self.checked.1)),
             ("worst over deadline", format!("{}, a plain sleep {}", millis(self.over), millis(self.sleep))),
             ("recovery", format!("{} median, {} at most", millis(self.recoveries.0), millis(self.recoveries.1))),
             ("connections opened", self.connected.to_string()),

@@ -1,43 +1,11 @@
-use crate::call::DEADLINE;
+use crate::{call::DEADLINE, topology::Topology};
 use anyhow::{Context, Result, bail};
 use kv_redis::{PoolOptions, RedisOptions, TlsOptions};
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 use xtask::{
     fixture::{Cluster, Proxy, Sentinel, Server, TlsServer},
     resp::Reply,
 };
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Topology {
-    Standalone,
-    Tls,
-    Pool,
-    Cluster,
-    Sentinel,
-}
-
-impl Topology {
-    pub(crate) const ALL: [Self; 5] = [Self::Standalone, Self::Tls, Self::Pool, Self::Cluster, Self::Sentinel];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Standalone => "standalone",
-            Self::Tls => "tls",
-            Self::Pool => "pool",
-            Self::Cluster => "cluster",
-            Self::Sentinel => "sentinel",
-        }
-    }
-}
-
-impl FromStr for Topology {
-    type Err = anyhow::Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        let known = Self::ALL.into_iter().find(|topology| topology.name() == name);
-        known.with_context(|| format!("no topology {name}: there are {}", Self::ALL.map(Self::name).join(", ")))
-    }
-}
 
 /// The servers of a topology, and what lies before them.
 #[derive(Debug)]
@@ -51,6 +19,7 @@ pub(crate) enum Stage {
 /// The user that the store is, beside the one that does the harm, and the passwords it has in turn.
 pub(crate) const USER: &str = "app";
 pub(crate) const PASSWORDS: [&str; 2] = ["one", "two"];
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_millis(300);
 /// What the store's connections are called.
 pub(crate) const CLIENT: &str = "chaos";
 
@@ -103,7 +72,7 @@ impl Stage {
 
     pub(crate) fn options(&self, topology: Topology) -> RedisOptions {
         let mut options = RedisOptions::default().deadline(DEADLINE).client_name(CLIENT);
-        options = options.connect_timeout(Duration::from_millis(300)).heartbeat(Duration::from_millis(300));
+        options = options.connect_timeout(CONNECT_TIMEOUT).heartbeat(Duration::from_millis(300));
         if let Self::Tls(server, _) = self {
             options = options.tls(TlsOptions::default().ca_pem(server.certificates().ca_pem()));
         }

@@ -1,6 +1,7 @@
 use crate::{
     dice::Dice,
     fault::Fault,
+    knock,
     stage::{PASSWORDS, Stage, USER, expect_ok},
 };
 use anyhow::{Context, Result, bail};
@@ -20,6 +21,8 @@ pub(crate) struct Struck {
     pub(crate) since: Instant,
     /// A server that is still down.
     down: Option<usize>,
+    /// What the store has done that it must not.
+    pub(crate) breach: Option<String>,
 }
 
 /// Does a fault, and returns when the servers could answer again.
@@ -28,7 +31,7 @@ pub(crate) async fn strike(stage: &Arc<Stage>, store: &RedisStore, fault: Fault,
         let [old, new] = PASSWORDS;
         rotate(stage, store, old, new).await?;
         rotate(stage, store, new, old).await?;
-        return Ok(Struck { since: Instant::now(), down: None });
+        return Ok(Struck { since: Instant::now(), down: None, breach: None });
     }
     blocking(stage, move |stage| break_it(stage, fault, &mut dice)).await
 }
@@ -57,7 +60,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 }
 
 fn break_it(stage: &Stage, fault: Fault, dice: &mut Dice) -> Result<Struck> {
-    let mut down = None;
+    let (mut down, mut breach) = (None, None);
     let begun = Instant::now();
     let at = dice.pick(&stage.masters()?).context("there is no master")?;
     let server = stage.servers()[at];
@@ -97,7 +100,7 @@ fn break_it(stage: &Stage, fault: Fault, dice: &mut Dice) -> Result<Struck> {
             if !dice.one_in(3) {
                 proxies = vec![proxies[at]];
             }
-            disturb(&proxies, fault)?;
+            breach = disturb(&proxies, fault)?;
         }
         Fault::KillMaster => {
             server.kill()?;
@@ -114,17 +117,21 @@ fn break_it(stage: &Stage, fault: Fault, dice: &mut Dice) -> Result<Struck> {
         },
         Fault::Reshard(slots) => reshard(stage, slots, dice)?,
     }
-    Ok(Struck { since: if down.is_some() { begun } else { Instant::now() }, down })
+    Ok(Struck { since: if down.is_some() { begun } else { Instant::now() }, down, breach })
 }
 
-fn disturb(proxies: &[&Proxy], fault: Fault) -> Result<()> {
+fn disturb(proxies: &[&Proxy], fault: Fault) -> Result<Option<String>> {
+    let mut breach = None;
     match fault {
         Fault::Cut => proxies.iter().for_each(|proxy| proxy.cut()),
         Fault::HalfOpen => proxies.iter().for_each(|proxy| proxy.black_hole_existing()),
         Fault::DropReply => proxies.iter().for_each(|proxy| proxy.drop_next_reply()),
         Fault::BlackHole(time) => {
             proxies.iter().for_each(|proxy| proxy.black_hole());
+            let before: Vec<usize> = proxies.iter().map(|proxy| proxy.accepted()).collect();
             thread::sleep(time);
+            let knocks = proxies.iter().zip(before).map(|(proxy, before)| proxy.accepted() - before);
+            breach = knocks.max().and_then(|most| knock::judge(most, time));
         }
         Fault::Delay(delay, time) => {
             proxies.iter().for_each(|proxy| proxy.delay(delay));
@@ -135,7 +142,7 @@ fn disturb(proxies: &[&Proxy], fault: Fault) -> Result<()> {
     if matches!(fault, Fault::BlackHole(_) | Fault::Delay(..)) {
         proxies.iter().try_for_each(|proxy| proxy.pass())?;
     }
-    Ok(())
+    Ok(breach)
 }
 
 fn everywhere(stage: &Stage, command: &[&str]) -> Result<()> {

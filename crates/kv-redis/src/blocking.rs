@@ -1,5 +1,11 @@
 use crate::{
-    RedisStore, error::classify, lanes::Lane, node::Node, options::from_now, source::timed_out, target::Touch,
+    RedisStore,
+    error::classify,
+    lanes::Lane,
+    node::Node,
+    options::from_now,
+    source::{not_connected, timed_out},
+    target::Touch,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -24,18 +30,18 @@ impl BlockingStore for RedisStore {
     }
 
     async fn pop(&self, keys: &[&str], end: End, wait: Duration) -> Result<Option<(String, Bytes)>> {
-        let seconds = self.check_wait("pop", keys, wait)?;
+        self.check_wait("pop", keys, wait)?;
         let name = if end == End::Front { "BLPOP" } else { "BRPOP" };
         let mut pop = cmd(name);
-        pop.arg(keys).arg(seconds);
+        pop.arg(keys);
         self.wait_for("pop", keys, Waiting { command: pop, wait, undo: Some(push_name(end)) }).await
     }
 
     async fn move_to(&self, from: (&str, End), to: (&str, End), wait: Duration) -> Result<Option<Bytes>> {
         let keys = [from.0, to.0];
-        let seconds = self.check_wait("move_to", &keys, wait)?;
+        self.check_wait("move_to", &keys, wait)?;
         let mut mv = cmd("BLMOVE");
-        mv.arg(from.0).arg(to.0).arg(side(from.1)).arg(side(to.1)).arg(seconds);
+        mv.arg(from.0).arg(to.0).arg(side(from.1)).arg(side(to.1));
         let moved: Option<Element> = self.wait_for("move_to", &keys, Waiting { command: mv, wait, undo: None }).await?;
         Ok(moved.map(|Element(element)| element))
     }
@@ -58,7 +64,7 @@ fn push_name(end: End) -> &'static str {
     if end == End::Front { "LPUSH" } else { "RPUSH" }
 }
 
-/// A command that waits, and how to take back what it took for somebody who is gone.
+/// A command that waits, but for how long, and how to take back what it took for somebody who is gone.
 #[derive(Clone)]
 struct Waiting {
     command: Cmd,
@@ -84,16 +90,13 @@ impl Taken for Element {
 }
 
 impl RedisStore {
-    /// The wait in seconds, as Redis takes it.
-    fn check_wait(&self, operation: &'static str, keys: &[&str], wait: Duration) -> Result<String> {
+    fn check_wait(&self, operation: &'static str, keys: &[&str], wait: Duration) -> Result<()> {
         self.limits().check_keys(operation, keys)?;
         if keys.is_empty() {
             return Err(Error::invalid_input(operation, "no key given"));
         }
         self.check_slots(operation, keys)?;
-        // To Redis, no time at all is for ever.
-        let millis = Limits::ttl_millis(operation, wait.max(Duration::from_millis(1)))?;
-        Ok(format!("{}.{:03}", millis / 1000, millis % 1000))
+        Limits::ttl_millis(operation, wait.max(SHORTEST)).map(drop)
     }
 
     async fn wait_for<T: Taken>(&self, operation: &'static str, keys: &[&str], waiting: Waiting) -> Result<Option<T>> {
@@ -104,18 +107,30 @@ impl RedisStore {
         loop {
             let node = self.own_node(operation, key)?;
             let lane = node.lanes.take(from_now(patience).min(by)).await.map_err(failed)?;
+            // What is left of the wait: a slot that moves does not make it begin anew.
+            let mut waiting = waiting.clone();
+            waiting.wait = until.saturating_duration_since(Instant::now());
+            let millis = Limits::ttl_millis(operation, waiting.wait.max(SHORTEST))?;
+            waiting.command.arg(format!("{}.{:03}", millis / 1000, millis % 1000));
             let (give, taken) = oneshot::channel();
-            tokio::spawn(attend(node, lane, waiting.clone(), patience, give));
+            tokio::spawn(attend(node, lane, waiting, patience, give));
             let reply = timeout_at(by, taken).await.map(|reply| reply.unwrap_or_else(|_| Err(timed_out())));
             match reply.unwrap_or_else(|_| Err(timed_out())) {
                 // The slot is on its way to another node.
-                Err(error) if self.is_redirected(&error) && Instant::now() < until => sleep(REDIRECTED).await,
+                Err(error) if self.is_redirected(&error) => {
+                    if Instant::now() + REDIRECTED >= by {
+                        return Err(failed(not_connected("the hash slot is on its way for too long")));
+                    }
+                    sleep(REDIRECTED).await;
+                }
                 reply => return reply.map(|held| held.and_then(Held::keep)).map_err(failed),
             }
         }
     }
 }
 
+/// To Redis, no time at all is for ever.
+const SHORTEST: Duration = Duration::from_millis(1);
 const REDIRECTED: Duration = Duration::from_millis(20);
 
 /// Something taken off a list, which goes back unless somebody keeps it.
@@ -181,7 +196,11 @@ async fn attend<T: Taken>(
     };
     // Longer than the caller waits: what a server that hung took meanwhile goes back as well.
     let longest = waiting.wait.saturating_add(patience.saturating_mul(4));
+    let begun = Instant::now();
     let reply = timeout_at(from_now(longest), reply).await.unwrap_or_else(|_| Err(timed_out()));
+    if reply.as_ref().is_err_and(RedisError::is_timeout) {
+        node.lanes.doubt(begun);
+    }
     if reply.as_ref().map_or_else(|error| !error.is_io_error(), |_| true) {
         node.lanes.give_back(lane);
     }

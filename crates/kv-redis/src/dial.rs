@@ -62,7 +62,7 @@ impl Dialer {
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
             .set_pipeline_buffer_size(self.options.pipeline_buffer);
-        let mut wire = self.open(address, &self.settings.load_full(), config).await?;
+        let mut wire = self.log_in(address, config, RedisConnectionInfo::clone).await?;
         if purpose == Purpose::ReplicaReads {
             redis::cmd("READONLY").exec_async(&mut wire.connection).await?;
         }
@@ -79,8 +79,27 @@ impl Dialer {
             receive(push);
             Ok::<_, redis::aio::SendError>(())
         });
-        let settings = RedisConnectionInfo::clone(&self.settings.load()).set_protocol(ProtocolVersion::RESP3);
-        self.open(address, &settings, config).await
+        self.log_in(address, config, |settings| settings.clone().set_protocol(ProtocolVersion::RESP3)).await
+    }
+
+    /// A login that was refused is tried again if there are other credentials meanwhile: the server may have given up the old ones
+    /// while the connection was on its way.
+    async fn log_in(
+        &self,
+        address: &Address,
+        config: AsyncConnectionConfig,
+        adapt: impl Fn(&RedisConnectionInfo) -> RedisConnectionInfo,
+    ) -> RedisResult<Wire> {
+        let mut settings = self.settings.load_full();
+        loop {
+            let opened = self.open(address, &adapt(&settings), config.clone()).await;
+            let newest = self.settings.load_full();
+            let refused = matches!(&opened, Err(error) if error.kind() == ErrorKind::AuthenticationFailed);
+            if !refused || Arc::ptr_eq(&settings, &newest) {
+                return opened;
+            }
+            settings = newest;
+        }
     }
 
     async fn open(

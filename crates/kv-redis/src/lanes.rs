@@ -94,9 +94,15 @@ impl Lanes {
         demoted: impl Fn(&T) -> bool,
     ) -> RedisResult<T> {
         let mut lane = self.take(take_by).await?;
+        let begun = Instant::now();
         let reply = timeout_at(by, send(lane.connection())).await.unwrap_or_else(|_| Err(timed_out()));
         match &reply {
-            Err(error) if error.is_io_error() => self.source.dialer.counters.count(Counter::Retired),
+            Err(error) if error.is_io_error() => {
+                self.source.dialer.counters.count(Counter::Retired);
+                if error.is_timeout() {
+                    self.doubt(begun);
+                }
+            }
             reply if reply.as_ref().map_or_else(says_read_only, demoted) => {
                 self.source.dialer.counters.count(Counter::Retired);
                 self.clear();
@@ -104,6 +110,11 @@ impl Lanes {
             _ => self.give_back(lane),
         }
         reply
+    }
+
+    /// Closes what is idle and has brought nothing since one that was asked then fell silent: each would cost a call to find out.
+    pub(crate) fn doubt(&self, since: Instant) {
+        self.idle().retain(|(used, _)| *used > since);
     }
 
     /// Closes what is idle.

@@ -1,5 +1,5 @@
 use super::{
-    Cluster, Route,
+    Cluster, HOPS, Next, Route, Use,
     plan::{Fold, Plan, plan},
     slot::slot,
     unreadable,
@@ -85,8 +85,28 @@ impl Cluster {
         if slots.any(|slot| Some(slot) != first) || plans.iter().any(|plan| !matches!(plan, Plan::One(_))) {
             return Err(refused("keys of one transaction must share a hash slot"));
         }
-        let node = self.owner(first.map_or(Route::Any, Route::Slot))?;
-        self.pipeline(&node, pipeline, offset, count, by).await
+        let mut node = self.owner(first.map_or(Route::Any, Route::Slot))?;
+        let mut asking = false;
+        for hop in 0..HOPS {
+            let replies = if asking {
+                ask(&node, pipeline, offset, count, by).await
+            } else {
+                self.pipeline(&node, pipeline, offset, count, by).await
+            };
+            // Given up before any of it was executed.
+            let redirect = match &replies {
+                Err(error) => redirect_of(error),
+                Ok(replies) => replies.iter().find(|reply| is_redirect(reply)).cloned(),
+            };
+            let Some(redirect) = redirect else { return replies };
+            let Some(next) = self.next(&Ok(redirect), by, hop).await else { return replies };
+            (node, asking) = match next {
+                Next::Moved(slot, address) => (self.moved(slot, address), false),
+                Next::Ask(address) => (self.node(&address, Use::Commands), true),
+                Next::Again => (node, asking),
+            };
+        }
+        Err((ErrorKind::Server(ServerErrorKind::ClusterDown), "redirected too often").into())
     }
 
     async fn split(self: &Arc<Self>, command: &Cmd, step: usize, how: Fold, by: Instant) -> RedisResult<Value> {
@@ -143,6 +163,31 @@ fn fold(replies: Vec<Value>, how: Fold, positions: Option<&[usize]>) -> RedisRes
             Ok(Value::Array(all))
         }
     }
+}
+
+/// Sends a transaction to the node that is about to take over its slot.
+async fn ask(node: &Node, pipeline: &Pipeline, offset: usize, count: usize, by: Instant) -> RedisResult<Vec<Value>> {
+    let mut asking = Pipeline::new();
+    // To Redis, it is good for the whole transaction.
+    asking.cmd("ASKING").cmd("MULTI");
+    for command in pipeline.cmd_iter() {
+        asking.add_command(command.clone());
+    }
+    asking.cmd("EXEC");
+    let replies = node.pipeline(&asking, offset + 1, count, by).await?;
+    match replies.first() {
+        Some(Value::ServerError(error)) if !replies.iter().any(is_redirect) => Err(error.clone().into()),
+        _ => Ok(replies),
+    }
+}
+
+/// The node's reason to give up a transaction, if it sends it elsewhere.
+fn redirect_of(error: &RedisError) -> Option<Value> {
+    if error.code() != Some("EXECABORT") {
+        return None;
+    }
+    let causes = error.clone().into_server_errors()?;
+    causes.iter().map(|(_, cause)| Value::ServerError(cause.clone())).find(is_redirect)
 }
 
 fn is_redirect(reply: &Value) -> bool {
