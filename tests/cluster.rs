@@ -207,6 +207,11 @@ async fn a_slot_half_moved_is_asked_for_where_its_keys_are() {
     assert!(error.is_retryable(), "together they are nowhere: {error}");
     let replies: Vec<String> = pipe().get("{s}a").get("{s}b").query_async(&mut store.connection()).await.unwrap();
     assert_eq!(replies, ["1", "2"]);
+    // A transaction goes to the one place that has its keys.
+    let (one, two): (i64, i64) =
+        pipe().atomic().incr("{s}a", 1).incr("{s}a", 2).query_async(&mut store.connection()).await.unwrap();
+    assert_eq!((one, two), (2, 4));
+    store.connection().decr::<_, _, ()>("{s}a", 3).await.unwrap();
     let (found, finished) = tokio::join!(store.mget(&["{s}a", "{s}b"]), async {
         tokio::task::spawn_blocking(move || {
             cluster.move_key("{s}b").and_then(|()| cluster.finish_move(slot)).map(|()| cluster)
@@ -215,6 +220,26 @@ async fn a_slot_half_moved_is_asked_for_where_its_keys_are() {
         .unwrap()
     });
     assert_eq!(found.unwrap(), [Some("1".into()), Some("2".into())], "it waits for the rest");
+    drop(finished.unwrap());
+}
+
+#[tokio::test]
+async fn a_wait_on_a_slot_that_moves_ends_in_time_or_goes_along() {
+    let cluster = Cluster::start().unwrap();
+    let store = connect(&cluster).await;
+    let slot = cluster.slot_of("{s}").unwrap();
+    let to = (cluster.owner_of(slot).unwrap() + 1) % 3;
+    cluster.begin_move(slot, to).unwrap();
+    let started = Instant::now();
+    let error = store.pop(&["{s}list"], End::Front, Duration::from_millis(200)).await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    assert!(started.elapsed() < Duration::from_millis(200) + DEADLINE.mul_f64(1.2), "{:?}", started.elapsed());
+    let (popped, finished) = tokio::join!(store.pop(&["{s}list"], End::Front, Duration::from_secs(5)), async {
+        let cluster = tokio::task::spawn_blocking(move || cluster.finish_move(slot).map(|()| cluster)).await.unwrap();
+        store.push("{s}list", End::Back, &[b"1"]).await.unwrap();
+        cluster
+    });
+    assert_eq!(popped.unwrap().unwrap().1, "1");
     drop(finished.unwrap());
 }
 

@@ -121,7 +121,7 @@ fn quick() -> RetryPolicy {
 
 const IDEMPOTENT: [&str; 10] =
     ["exists", "expire", "get", "mget", "mset", "psubscribe", "scan_page", "set", "subscribe", "ttl"];
-const NOT: [&str; 8] = ["delete", "eval", "incr_by", "move_to", "pop", "publish", "push", "test/nothing"];
+const NOT: [&str; 9] = ["delete", "eval", "incr_by", "move_to", "pop", "publish", "push", "test/many", "test/nothing"];
 
 #[tokio::test]
 async fn the_order_of_the_layers_is_not_that_of_the_calls() {
