@@ -1,6 +1,8 @@
-//! What [conformance](super::conformance) leaves to us: how much a subscription buffers.
+//! What [conformance](super::conformance) leaves to us: how much a subscription buffers, and patterns of every kind.
 
-use kv_core::{Event, MemoryStore, PubSub, Subscription};
+use kv_core::{Event, KvStore, MemoryStore, PubSub, SetOptions, Subscription};
+use kv_redis::{RedisStore, redis::AsyncCommands};
+use xtask::fixture::Server;
 
 #[tokio::test]
 async fn a_slow_subscriber_hears_of_its_loss_where_it_begins() {
@@ -22,4 +24,25 @@ async fn a_slow_subscriber_hears_of_its_loss_where_it_begins() {
     store.publish("news", b"later").await.unwrap();
     assert_eq!(subscription.next_message().await.unwrap().payload, "later");
     assert!(gaps > 0);
+}
+
+/// Memory's patterns against the ones of a server.
+#[tokio::test]
+async fn patterns_match_what_they_match_on_a_server() {
+    let server = Server::start().unwrap();
+    let (memory, redis) = (MemoryStore::new(), RedisStore::connect(&server.url()).await.unwrap());
+    let word = |letters: &[u8], longest: usize| -> String {
+        (0..rand::random_range(1..=longest))
+            .map(|_| char::from(letters[rand::random_range(0..letters.len())]))
+            .collect()
+    };
+    for _ in 0..2_000 {
+        let (pattern, name) = (word(b"ab*?[]^-\\", 8), word(b"ab]-^\\", 4));
+        let _subscription = memory.psubscribe(&[&pattern]).await.unwrap();
+        let here = memory.publish(&name, b"").await.unwrap();
+        redis.set(&name, b"", SetOptions::default()).await.unwrap();
+        let there: Vec<String> = redis.connection().keys(&pattern).await.unwrap();
+        redis.delete(&[&name]).await.unwrap();
+        assert_eq!(here, there.len() as u64, "{pattern} and {name}");
+    }
 }
