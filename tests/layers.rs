@@ -7,10 +7,11 @@ mod namespaced;
 mod observed;
 mod tries;
 
+use crate::backend::Backend;
 use forwarding::Recorder;
 use kv_core::{
     Arg, Around, Call, Capabilities, Cursor, End, Error, ErrorKind, Executed, KvStore, KvStoreExt, Layered, Layers,
-    MemoryStore, Reply, Result, RetryPolicy, Script, ScriptCall, SetOptions,
+    MemoryStore, Reply, Result, RetryPolicy, Script, ScriptCall, SetOptions, conformance,
 };
 use redis_compress::{CompressOptions, Compressed};
 use std::{
@@ -25,7 +26,6 @@ const SECOND: Duration = Duration::from_secs(1);
 const WAIT: Duration = Duration::from_secs(30);
 
 static NOTHING: Script = Script::new("test/nothing", "return nil", |_, _, _| Ok(Reply::Nil));
-
 static MANY: Script = Script::new("test/many", "return nil", |_, _, _| Ok(Reply::Nil));
 
 /// Calls every method of every trait; an error is an answer, too.
@@ -138,6 +138,18 @@ async fn the_order_of_the_layers_is_not_that_of_the_calls() {
     );
     let without_time = |debug: &str| debug.split("MemoryStore").next().unwrap().to_owned();
     assert_eq!(without_time(&debugs[0]), without_time(&debugs[1]));
+}
+
+#[tokio::test]
+async fn a_store_under_all_layers_keeps_the_contract() {
+    for backend in [Backend::memory(), Backend::redis("").await] {
+        let layers = Layers::new().retry(quick()).deadline(WAIT).concurrency(8).namespace("a*?[b]");
+        #[cfg(feature = "obs")]
+        let layers = layers.observe();
+        let store =
+            layers.codec(|store| Compressed::new(store, CompressOptions::default())).over(backend.store.clone());
+        conformance::run(store.unwrap()).await.into_result().unwrap();
+    }
 }
 
 #[test]

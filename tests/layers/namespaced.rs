@@ -18,6 +18,7 @@ on_every_backend!(
     scripts_get_their_keys_prefixed_and_their_arguments_as_they_are,
     messages_come_with_the_names_they_were_asked_for,
     patterns_work_as_without_a_namespace,
+    a_scan_and_lists_stay_within,
 );
 
 fn within(store: &Arc<dyn KvStore>, namespace: &str) -> Arc<dyn KvStore> {
@@ -101,17 +102,16 @@ async fn patterns_work_as_without_a_namespace(backend: &Backend) {
     assert_eq!(message, expected);
 }
 
-#[tokio::test]
-async fn a_scan_and_lists_stay_within() {
-    let backend = Backend::redis("").await;
+async fn a_scan_and_lists_stay_within(backend: &Backend) {
     for namespace in ["app", ODD] {
         let store = within(&backend.store, namespace);
+        let (Some(scan), Some(lists)) = (store.scan(), store.blocking()) else { return assert!(backend.is_memory()) };
         store.mset(&[("a:1", b""), ("a:2", b""), ("b:1", b"")], None).await.unwrap();
         backend.store.mset(&[("a:3", b""), ("app2:a:4", b"")], None).await.unwrap();
         for (prefix, expected) in [("a:", vec!["a:1", "a:2"]), ("", vec!["a:1", "a:2", "b:1"])] {
             let (mut cursor, mut keys) = (Some(Cursor::start()), Vec::new());
             while let Some(at) = cursor {
-                let page = store.require_scan("test").unwrap().scan_page(prefix, &at, 100).await.unwrap();
+                let page = scan.scan_page(prefix, &at, 100).await.unwrap();
                 keys.extend(page.keys);
                 cursor = page.next;
             }
@@ -119,13 +119,12 @@ async fn a_scan_and_lists_stay_within() {
             keys.dedup();
             assert_eq!(keys, expected, "{namespace}");
         }
-        let lists = store.require_blocking("test").unwrap();
-        lists.push("q", End::Back, &[b"1", b"2"]).await.unwrap();
-        let popped = lists.pop(&["p", "q"], End::Front, Duration::ZERO).await.unwrap();
-        assert_eq!(popped, Some(("q".to_owned(), "1".into())));
-        let moved = lists.move_to(("q", End::Front), ("done", End::Back), Duration::ZERO).await.unwrap();
+        lists.push("{q}", End::Back, &[b"1", b"2"]).await.unwrap();
+        let popped = lists.pop(&["{q}other", "{q}"], End::Front, Duration::ZERO).await.unwrap();
+        assert_eq!(popped, Some(("{q}".to_owned(), "1".into())));
+        let moved = lists.move_to(("{q}", End::Front), ("{q}done", End::Back), Duration::ZERO).await.unwrap();
         assert_eq!(moved.unwrap(), "2");
-        assert!(backend.store.exists(&format!("{namespace}:done")).await.unwrap());
+        assert!(backend.store.exists(&format!("{namespace}:{{q}}done")).await.unwrap());
     }
 }
 
