@@ -1,13 +1,10 @@
-use crate::{stage::Stage, strike::blocking};
+use crate::{queue::UNDO, stage::Stage, strike::blocking};
 use anyhow::Result;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::{runtime::Handle, time::sleep};
-
-/// How long something may be left behind: a wait that was left ends with its own time-out and a deadline.
-const BOUND: Duration = Duration::from_secs(2);
 
 /// What is left of a store that was dropped.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,13 +14,13 @@ pub(crate) struct Left {
 }
 
 impl Left {
-    /// Waits until nothing is, for as long as something may be.
+    /// Waits until nothing is, for as long as a wait that was left may go on.
     pub(crate) async fn behind(stage: &Arc<Stage>, tasks_before: usize) -> Result<Self> {
         let begun = Instant::now();
         loop {
             let tasks = Handle::current().metrics().num_alive_tasks().saturating_sub(tasks_before);
             let left = Self { tasks, connections: blocking(stage, Stage::connections).await? };
-            if left.breaches().is_empty() || begun.elapsed() > BOUND {
+            if left.breaches().is_empty() || begun.elapsed() > UNDO {
                 return Ok(left);
             }
             sleep(Duration::from_millis(10)).await;

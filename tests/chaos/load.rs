@@ -4,7 +4,7 @@ use crate::{
     counter::Counters,
     dice::Dice,
     echo::echo,
-    queue::{Queues, Verdict},
+    queue::{Queues, UNDO, Verdict},
     register::Register,
     topology::Topology,
 };
@@ -62,11 +62,11 @@ impl Load {
     }
 
     /// Lets everybody finish, and checks what they have seen and what is there.
-    pub(crate) async fn finish(self) -> Result<Books> {
+    pub(crate) async fn finish(mut self) -> Result<Books> {
         self.run.stop.store(true, Ordering::Relaxed);
-        let channels = self.channels.join_all().await;
-        let registers = self.registers.join_all().await;
-        self.others.join_all().await;
+        let channels = std::mem::take(&mut self.channels).join_all().await;
+        let registers = std::mem::take(&mut self.registers).join_all().await;
+        std::mem::take(&mut self.others).join_all().await;
         sleep(LATE).await;
         let (store, run) = (&self.store, &self.run);
         let keys = self.counters.keys();
@@ -82,16 +82,28 @@ impl Load {
         for channel in &channels {
             channel.judge().into_iter().for_each(|suspicion| run.suspect(Some(suspicion)));
         }
-        let mut rest = Vec::new();
-        for key in Queues::keys() {
-            rest.extend(store.connection().lrange::<_, Vec<String>>(&key, 0, -1).await?);
-        }
-        let queues = self.queues.judge(&rest, &run.losses, &run.faults);
+        let queues = self.count_elements().await?;
         breaches.extend(queues.breaches());
         breaches.extend(run.breaches());
         breaches.dedup();
         let checked = self.counters.checked(&run.losses);
         Ok(Books { breaches, queues, checked, gaps: channels.iter().map(Channel::gaps).sum() })
+    }
+
+    /// Waits until every element is back where it may be.
+    async fn count_elements(&self) -> Result<Verdict> {
+        let begun = Instant::now();
+        loop {
+            let mut rest = Vec::new();
+            for key in Queues::keys() {
+                rest.extend(self.store.connection().lrange::<_, Vec<String>>(&key, 0, -1).await?);
+            }
+            let verdict = self.queues.judge(&rest, &self.run.losses, &self.run.faults);
+            if verdict.breaches().is_empty() || begun.elapsed() > UNDO {
+                return Ok(verdict);
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 use crate::{
     call::{Caller, DEADLINE, Outcome, lock},
-    window::{Tick, Windows},
+    window::{Tick, Windows, ticks},
 };
 use kv_core::{BlockingStore, End};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 /// Lists that some push to, and others wait on and leave.
@@ -30,7 +31,7 @@ struct Element {
 
 const LISTS: u64 = 4;
 /// How long a wait that was left may take to put back what it took.
-const UNDO: Tick = 30;
+pub(crate) const UNDO: Duration = Duration::from_millis(3_500);
 
 impl Queues {
     pub(crate) fn keys() -> impl Iterator<Item = String> {
@@ -92,7 +93,7 @@ impl Queues {
             }
             Outcome::Done(None) | Outcome::No => {}
             Outcome::Maybe => books.unsure += 1,
-            Outcome::Dropped => books.left.push((begun, now + UNDO)),
+            Outcome::Dropped => books.left.push((begun, now + ticks(UNDO))),
         }
     }
 
@@ -144,7 +145,6 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn queues() -> Queues {
         let queues = Queues::default();

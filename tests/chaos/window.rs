@@ -23,7 +23,7 @@ impl Clock {
     }
 }
 
-fn ticks(time: Duration) -> Tick {
+pub(crate) fn ticks(time: Duration) -> Tick {
     Tick::try_from(time.as_millis() / TICK.as_millis()).unwrap_or(Tick::MAX)
 }
 
