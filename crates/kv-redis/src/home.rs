@@ -5,9 +5,9 @@ use crate::{
     endpoint::{Address, Endpoint, Topology},
     node::Node,
     options::ReadFrom,
-    pubsub::follow_master,
     sentinel::Sentinels,
     source::{Place, Source},
+    subscriber::follow_master,
     target::Target,
     transport::Tls,
 };

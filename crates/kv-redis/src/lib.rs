@@ -20,6 +20,7 @@ mod sentinel;
 mod source;
 mod stats;
 mod store;
+mod subscriber;
 mod target;
 #[cfg(feature = "tls")]
 mod tls;

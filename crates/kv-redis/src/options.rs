@@ -1,5 +1,10 @@
+mod pool;
+mod tls;
+
+pub use {pool::PoolOptions, tls::TlsOptions};
+
 use kv_core::{Error, Limits, Result};
-use std::{fmt, time::Duration};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// How a [`RedisStore`](crate::RedisStore) talks to its servers.
@@ -28,32 +33,6 @@ pub struct RedisOptions {
     pub limits: Limits,
 }
 
-/// How `rediss` connections are encrypted, and who proves what to whom.
-#[derive(Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TlsOptions {
-    /// The certificate authorities that servers are checked against, as PEM. Default: the system's.
-    pub ca_pem: Option<Vec<u8>>,
-    /// The client's own certificate chain, as PEM, for servers that ask. Default: none.
-    pub client_cert_pem: Option<Vec<u8>>,
-    /// The key of that certificate, as PEM. Default: none.
-    pub client_key_pem: Option<Vec<u8>>,
-    /// The name a server's certificate has to bear. Default: the host it is reached by.
-    pub server_name: Option<String>,
-}
-
-/// The size of a pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PoolOptions {
-    /// Connections opened at the start and kept. Default: 1.
-    pub min: usize,
-    /// The most connections; more calls wait, first come, first served. Default: 16.
-    pub max: usize,
-    /// The longest a call waits for a connection, within its deadline. Default: 500 ms.
-    pub acquire_timeout: Duration,
-}
-
 /// Who answers reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -79,12 +58,6 @@ impl Default for RedisOptions {
             max_lanes: 64,
             limits: Limits::default(),
         }
-    }
-}
-
-impl Default for PoolOptions {
-    fn default() -> Self {
-        Self { min: 1, max: 16, acquire_timeout: Duration::from_millis(500) }
     }
 }
 
@@ -181,68 +154,6 @@ impl RedisOptions {
 
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-impl TlsOptions {
-    /// Sets [`ca_pem`](Self::ca_pem).
-    #[must_use]
-    pub fn ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.ca_pem = Some(pem.into());
-        self
-    }
-
-    /// Sets [`client_cert_pem`](Self::client_cert_pem) and [`client_key_pem`](Self::client_key_pem).
-    #[must_use]
-    pub fn client(mut self, cert_pem: impl Into<Vec<u8>>, key_pem: impl Into<Vec<u8>>) -> Self {
-        (self.client_cert_pem, self.client_key_pem) = (Some(cert_pem.into()), Some(key_pem.into()));
-        self
-    }
-
-    /// Sets [`server_name`](Self::server_name).
-    #[must_use]
-    pub fn server_name(mut self, name: impl Into<String>) -> Self {
-        self.server_name = Some(name.into());
-        self
-    }
-}
-
-impl fmt::Debug for TlsOptions {
-    /// Says what is there, and shows no key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsOptions")
-            .field("ca_pem", &self.ca_pem.is_some())
-            .field("client", &self.client_cert_pem.is_some())
-            .field("server_name", &self.server_name)
-            .finish()
-    }
-}
-
-impl PoolOptions {
-    /// Sets [`min`](Self::min).
-    #[must_use]
-    pub fn min(mut self, connections: usize) -> Self {
-        self.min = connections;
-        self
-    }
-
-    /// Sets [`max`](Self::max).
-    #[must_use]
-    pub fn max(mut self, connections: usize) -> Self {
-        self.max = connections;
-        self
-    }
-
-    /// Sets [`acquire_timeout`](Self::acquire_timeout).
-    #[must_use]
-    pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
-        self.acquire_timeout = timeout;
-        self
-    }
-
-    /// When a wait for a connection ends, of a call that ends by then.
-    pub(crate) fn by(self, by: Instant) -> Instant {
-        from_now(self.acquire_timeout).min(by)
-    }
 }
 
 /// The end of a time that begins now.
