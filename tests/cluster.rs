@@ -195,7 +195,8 @@ async fn slots_move_under_load_without_an_error_or_a_second_execution() {
 #[tokio::test]
 async fn a_slot_half_moved_is_asked_for_where_its_keys_are() {
     let cluster = Cluster::start().unwrap();
-    let store = connect(&cluster).await;
+    let options = options().deadline(Duration::from_secs(2));
+    let store = RedisStore::connect_with(&cluster.url(), options).await.unwrap();
     store.mset(&[("{s}a", b"1"), ("{s}b", b"2")], None).await.unwrap();
     let slot = cluster.slot_of("{s}").unwrap();
     let to = (cluster.owner_of(slot).unwrap() + 1) % 3;

@@ -111,7 +111,8 @@ impl RedisStore {
             let mut waiting = waiting.clone();
             waiting.wait = until.saturating_duration_since(Instant::now());
             let millis = Limits::ttl_millis(operation, waiting.wait.max(SHORTEST))?;
-            waiting.command.arg(format!("{}.{:03}", millis / 1000, millis % 1000));
+            // Half a millisecond more: servers before 7.0 cut off what their floats lack, and to them no time at all is for ever.
+            waiting.command.arg(format!("{}.{:03}5", millis / 1000, millis % 1000));
             let (give, taken) = oneshot::channel();
             tokio::spawn(attend(node, lane, waiting, patience, give));
             let reply = timeout_at(by, taken).await.map(|reply| reply.unwrap_or_else(|_| Err(timed_out())));

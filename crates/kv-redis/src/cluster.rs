@@ -62,8 +62,8 @@ pub(crate) enum Route {
     Any,
 }
 
-/// How often a command may be sent on before it is given up: a slot does not move that fast.
-const HOPS: u32 = 16;
+/// How often a command is sent on at once; after that there are pauses, since nobody gains by chasing a slot.
+const HOPS: u32 = 2;
 
 impl Cluster {
     pub(crate) async fn open(dialer: Arc<Dialer>, seeds: Vec<Address>) -> RedisResult<Arc<Self>> {
@@ -89,11 +89,11 @@ impl Cluster {
         }
         let mut node = self.owner(route)?;
         let mut asking = false;
-        for hop in 0..HOPS {
+        for hop in 0.. {
             let reply = if asking { ask(&node, command, by).await } else { node.command(command, by).await };
             let Some(next) = self.next(&reply, by, hop).await else {
                 self.suspect(&reply);
-                return reply;
+                return reply.and_then(settled);
             };
             (node, asking) = match next {
                 Next::Moved(slot, address) => (self.moved(slot, address), false),
@@ -101,7 +101,7 @@ impl Cluster {
                 Next::Again => (node, asking),
             };
         }
-        Err((redis::ErrorKind::Server(ServerErrorKind::ClusterDown), "redirected too often").into())
+        Err(lost())
     }
 
     /// Sends a pipeline whose commands all belong to one node, as it is.
@@ -148,31 +148,29 @@ impl Cluster {
         replicas.choose(&mut rand::rng()).cloned()
     }
 
-    /// Where a reply sends its command; `None` when it is final.
+    /// Where a reply sends its command; `None` when it is final, or there is no time left.
     async fn next(&self, reply: &RedisResult<Value>, by: Instant, hop: u32) -> Option<Next> {
         let Ok(Value::ServerError(error)) = reply else { return None };
         let (kind, details) = (error.kind()?, error.details().unwrap_or_default());
-        match kind {
+        let next = match kind {
             ServerErrorKind::Moved | ServerErrorKind::Ask => {
                 self.dialer.counters.count(Counter::Redirected);
                 let (slot, address) = details.split_once(' ')?;
                 let address = Address::parse_from(address, self.seeds.first()?)?;
-                Some(if kind == ServerErrorKind::Ask {
-                    Next::Ask(address)
-                } else {
-                    Next::Moved(slot.parse().ok()?, address)
-                })
+                let asked = kind == ServerErrorKind::Ask;
+                if asked { Next::Ask(address) } else { Next::Moved(slot.parse().ok()?, address) }
             }
             // Some keys of the command are here and some are there: it works once they are together again.
-            ServerErrorKind::TryAgain => {
-                let pause = Duration::from_millis(u64::from(hop + 1) * 4).mul_f64(rand::random_range(0.5..1.0));
-                let until = Instant::now() + pause;
-                (until < by).then_some(())?;
-                sleep_until(until).await;
-                Some(Next::Again)
-            }
-            _ => None,
+            ServerErrorKind::TryAgain => Next::Again,
+            _ => return None,
+        };
+        if hop >= HOPS || matches!(next, Next::Again) {
+            let pause = Duration::from_millis(u64::from(hop.min(15) + 1) * 4).mul_f64(rand::random_range(0.5..1.0));
+            let until = Instant::now() + pause;
+            (until < by).then_some(())?;
+            sleep_until(until).await;
         }
+        Some(next)
     }
 
     fn moved(self: &Arc<Self>, slot: u16, master: Address) -> Arc<Node> {
@@ -236,6 +234,15 @@ async fn ask(node: &Node, command: &Cmd, by: Instant) -> RedisResult<Value> {
     asking.cmd("ASKING").add_command(command.clone());
     let replies = node.pipeline(&asking, 1, 1, by).await?;
     replies.into_iter().next().ok_or_else(unreadable)
+}
+
+/// A redirection that could not be followed in time is no answer; nothing was executed.
+fn settled(reply: Value) -> RedisResult<Value> {
+    if batch::is_redirect(&reply) { Err(lost()) } else { Ok(reply) }
+}
+
+fn lost() -> RedisError {
+    not_connected("the hash slot is on its way for too long")
 }
 
 fn hints_at_change(reply: &Value) -> bool {

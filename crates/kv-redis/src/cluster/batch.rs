@@ -1,5 +1,5 @@
 use super::{
-    Cluster, HOPS, Next, Route, Use,
+    Cluster, Next, Route, Use, lost,
     plan::{Fold, Plan, plan},
     slot::slot,
     unreadable,
@@ -87,7 +87,7 @@ impl Cluster {
         }
         let mut node = self.owner(first.map_or(Route::Any, Route::Slot))?;
         let mut asking = false;
-        for hop in 0..HOPS {
+        for hop in 0.. {
             let replies = if asking {
                 ask(&node, pipeline, offset, count, by).await
             } else {
@@ -99,14 +99,14 @@ impl Cluster {
                 Ok(replies) => replies.iter().find(|reply| is_redirect(reply)).cloned(),
             };
             let Some(redirect) = redirect else { return replies };
-            let Some(next) = self.next(&Ok(redirect), by, hop).await else { return replies };
+            let Some(next) = self.next(&Ok(redirect), by, hop).await else { return Err(lost()) };
             (node, asking) = match next {
                 Next::Moved(slot, address) => (self.moved(slot, address), false),
                 Next::Ask(address) => (self.node(&address, Use::Commands), true),
                 Next::Again => (node, asking),
             };
         }
-        Err((ErrorKind::Server(ServerErrorKind::ClusterDown), "redirected too often").into())
+        Err(lost())
     }
 
     async fn split(self: &Arc<Self>, command: &Cmd, step: usize, how: Fold, by: Instant) -> RedisResult<Value> {
@@ -190,7 +190,7 @@ fn redirect_of(error: &RedisError) -> Option<Value> {
     causes.iter().map(|(_, cause)| Value::ServerError(cause.clone())).find(is_redirect)
 }
 
-fn is_redirect(reply: &Value) -> bool {
+pub(super) fn is_redirect(reply: &Value) -> bool {
     use ServerErrorKind::{Ask, Moved, TryAgain};
     matches!(reply, Value::ServerError(error) if matches!(error.kind(), Some(Ask | Moved | TryAgain)))
 }
