@@ -98,6 +98,26 @@ async fn a_password_is_rotated_without_a_failed_call() {
 }
 
 #[tokio::test]
+async fn a_login_under_way_while_the_password_is_rotated_is_tried_with_the_new_one() {
+    let server = Server::with_args(&["--user", "app", "on", ">one", "~*", "&*", "+@all"]).unwrap();
+    let proxy = Proxy::to(server.port()).unwrap();
+    let store = connect(&format!("redis://app:one@127.0.0.1:{}", proxy.port())).await;
+    let acl = |rule: &str| server.call(&["ACL", "SETUSER", "app", rule]).unwrap();
+    proxy.cut();
+    while store.stats().retired == 0 {
+        let _ = store.get("key").await;
+    }
+    proxy.delay(Duration::from_millis(20));
+    let (called, ()) = tokio::join!(store.get("key"), async {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        acl(">two");
+        store.set_credentials(Some("app"), "two").await.unwrap();
+        acl("<one");
+    });
+    called.unwrap();
+}
+
+#[tokio::test]
 async fn a_refused_login_is_told_and_forgotten_once_it_works() {
     let server = Server::with_args(&["--requirepass", "one"]).unwrap();
     let store = connect(&format!("redis://:one@127.0.0.1:{}", server.port())).await;

@@ -83,3 +83,13 @@ async fn sizes_that_cannot_work_are_refused_by_name() {
         assert!(error.kind() == ErrorKind::InvalidConfig && error.to_string().contains(field), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_pool_that_the_network_has_forgotten_costs_one_call() {
+    let server = Server::start().unwrap();
+    let proxy = Proxy::to(server.port()).unwrap();
+    let store = pooled(&proxy.url(), PoolOptions::default().min(8)).await;
+    proxy.black_hole_existing();
+    store.get("key").await.unwrap_err();
+    store.get("key").await.unwrap();
+}

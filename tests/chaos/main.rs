@@ -71,7 +71,7 @@ fn run(args: impl Iterator<Item = String>) -> Result<bool> {
 }
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Args> {
-    let mut parsed = Args { topologies: Vec::new(), time: Duration::from_secs(6), seed: None };
+    let mut parsed = Args { topologies: Vec::new(), time: Duration::from_secs(5), seed: None };
     while let Some(arg) = args.next() {
         let mut number = || -> Result<u64> { Ok(args.next().with_context(|| format!("{arg}: no number"))?.parse()?) };
         match arg.as_str() {

@@ -56,7 +56,7 @@ xflags::xflags! {
         cmd chaos {
             /// standalone, tls, pool, cluster or sentinel; all of them by default.
             optional topology: String
-            /// For how long each: 6 by default.
+            /// For how long each: 5 by default.
             optional --seconds seconds: u64
             /// What a run was drawn from, to repeat it.
             optional --seed seed: u64
