@@ -54,7 +54,7 @@ pub(crate) async fn play(topology: Topology, seed: u64, time: Duration) -> Resul
         breaches.extend(struck.breach.clone());
         let (since, limit) = (struck.since, fault.limit(topology));
         let took = Recoveries::measure(&store, &probes, since, limit).await;
-        println!("  {:6.2} s  {fault}: works after {took:.0?}", at.as_secs_f64());
+        println!("  {:6.2} s  {fault}: works after {} ms", at.as_secs_f64(), took.as_millis());
         recoveries.add(&fault.to_string(), since, took, limit, &control);
         mend(&stage, fault, struck).await.with_context(|| fault.to_string())?;
         run.losses.close(run.clock.now());

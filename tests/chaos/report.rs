@@ -35,7 +35,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = &self.run.counts;
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed).to_string();
-        let millis = |time: Duration| format!("{:.0?}", time);
+        let millis = |time: Duration| format!("{} ms", time.as_millis());
         let rows = [
             ("calls", count(&counts.calls)),
             ("acknowledged", count(&counts.done)),
