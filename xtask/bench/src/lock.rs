@@ -14,6 +14,7 @@ use self::contenders::{Fenced, Ours, Plain, Rslock};
 use crate::load::ClosedLoop;
 use crate::pin::Placement;
 use crate::scenario::{BoxFuture, Contenders, Scenario};
+use crate::stage::Stage;
 
 /// What any of them adds to the round trips, and nothing else.
 pub(crate) const UNCONTENDED: Scenario = Scenario {
@@ -21,6 +22,7 @@ pub(crate) const UNCONTENDED: Scenario = Scenario {
     about: "one task acquires and releases one lock",
     pin: Placement::Same,
     crates: CRATES,
+    stage: Stage::Server,
     contenders: |url| contenders(url, 1),
 };
 
@@ -30,6 +32,7 @@ pub(crate) const UNCONTENDED_64: Scenario = Scenario {
     about: "64 tasks acquire and release a lock each",
     pin: Placement::Split,
     crates: CRATES,
+    stage: Stage::Server,
     contenders: |url| contenders(url, 64),
 };
 

@@ -10,6 +10,7 @@ mod pin;
 mod progress;
 mod round;
 mod scenario;
+mod stage;
 mod stats;
 mod store;
 mod table;

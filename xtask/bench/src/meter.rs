@@ -19,18 +19,21 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    pub(crate) fn read(server: &mut Connection) -> Result<Self> {
-        let cpu = info(server, "cpu")?;
-        let seconds = |name| -> Result<f64> { Ok(field(&cpu, name)?.parse()?) };
-        let server_us = (seconds("used_cpu_user")? + seconds("used_cpu_sys")?) * 1e6;
-        let (mut commands, mut script_us) = (BTreeMap::new(), 0.0);
-        for (name, count, micros) in info(server, "commandstats")?.lines().filter_map(calls) {
-            if name.starts_with("eval") {
-                script_us += micros;
+    /// The sum over servers.
+    pub(crate) fn read(servers: &mut [Connection]) -> Result<Self> {
+        let mut meter = Self { client_us: client_us(), server_us: 0.0, script_us: 0.0, commands: BTreeMap::new() };
+        for server in servers {
+            let cpu = info(server, "cpu")?;
+            let seconds = |name| -> Result<f64> { Ok(field(&cpu, name)?.parse()?) };
+            meter.server_us += (seconds("used_cpu_user")? + seconds("used_cpu_sys")?) * 1e6;
+            for (name, count, micros) in info(server, "commandstats")?.lines().filter_map(calls) {
+                if name.starts_with("eval") {
+                    meter.script_us += micros;
+                }
+                *meter.commands.entry(name.to_owned()).or_default() += count;
             }
-            commands.insert(name.to_owned(), count);
         }
-        Ok(Self { client_us: client_us(), server_us, script_us, commands })
+        Ok(meter)
     }
 
     /// What was spent since `earlier`.

@@ -51,9 +51,9 @@ pub(crate) struct Pinned {
 }
 
 impl Pinned {
-    /// Pins the server, and this thread with all it starts from now on.
-    pub(crate) fn new(placement: Placement, server: u32) -> Self {
-        match pin(placement, server) {
+    /// Pins the servers, and this thread with all it starts from now on.
+    pub(crate) fn new(placement: Placement, servers: &[u32]) -> Self {
+        match pin(placement, servers) {
             Ok((home, description)) => Self { description, home: Some(home) },
             Err(reason) => Self { description: format!("not pinned: {reason:#}"), home: None },
         }
@@ -70,7 +70,7 @@ impl Drop for Pinned {
     }
 }
 
-fn pin(placement: Placement, server: u32) -> Result<(String, String)> {
+fn pin(placement: Placement, servers: &[u32]) -> Result<(String, String)> {
     ensure!(placement != Placement::None, "as asked");
     let home = allowed()?;
     let cpus = listed(&home)?;
@@ -80,9 +80,15 @@ fn pin(placement: Placement, server: u32) -> Result<(String, String)> {
         (Placement::Split, None) => bail!("one processor cannot be split"),
         _ => first,
     };
-    taskset("-acp", &first.to_string(), server)?;
+    for server in servers {
+        taskset("-acp", &first.to_string(), *server)?;
+    }
     taskset("-cp", &client.to_string(), std::process::id())?;
-    Ok((home, format!("server on cpu {first}, client on cpu {client}")))
+    Ok((home, format!("{} on cpu {first}, client on cpu {client}", counted(servers.len()))))
+}
+
+fn counted(servers: usize) -> String {
+    if servers == 1 { "server".to_owned() } else { format!("{servers} servers") }
 }
 
 /// `0-3`, as the kernel writes it.

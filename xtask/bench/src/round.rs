@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tokio::runtime::{Builder, Runtime};
-use xtask::fixture::Server;
-use xtask::resp::Connection;
 
-use crate::meter::{self, Meter};
+use crate::meter::Meter;
 use crate::pin::{Pinned, Placement};
 use crate::progress::Progress;
 use crate::scenario::{Contender, Scenario};
+use crate::stage::Servers;
 
 /// How much is measured.
 pub(crate) struct Plan {
@@ -49,15 +48,14 @@ pub(crate) struct Turn {
     pub(crate) figures: BTreeMap<&'static str, f64>,
 }
 
-/// Runs a scenario on a fresh server.
+/// Runs a scenario on fresh servers.
 pub(crate) fn run(scenario: &'static Scenario, placement: Placement, plan: &Plan) -> Result<Report> {
     let Plan { rounds, time, .. } = *plan;
-    let server = Server::start()?;
-    let mut control = meter::connect(server.port())?;
-    let pinned = Pinned::new(placement, meter::server_pid(&mut control)?);
+    let mut servers = scenario.stage.start()?;
+    let pinned = Pinned::new(placement, &servers.pids);
     // Made after pinning: its threads inherit the place, and there are as many as it has processors.
     let runtime = Builder::new_multi_thread().enable_all().build()?;
-    let mut contenders = runtime.block_on((scenario.contenders)(server.url()))?;
+    let mut contenders = runtime.block_on((scenario.contenders)(servers.url.clone()))?;
     if let Some(only) = &plan.only {
         contenders.retain(|contender| contender.name() == only);
         ensure!(!contenders.is_empty(), "{} has no contender {only}", scenario.name);
@@ -69,7 +67,7 @@ pub(crate) fn run(scenario: &'static Scenario, placement: Placement, plan: &Plan
             let index = (round + place) % contenders.len();
             let contender = contenders[index].as_mut();
             progress.show(round, contender.name());
-            let turn = turn(&runtime, &mut control, contender, time);
+            let turn = turn(&runtime, &mut servers, contender, time);
             turns[index].push(turn.with_context(|| format!("{}: {}", scenario.name, contenders[index].name()))?);
         }
     }
@@ -77,11 +75,11 @@ pub(crate) fn run(scenario: &'static Scenario, placement: Placement, plan: &Plan
     Ok(Report { scenario, pinning: pinned.description.clone(), time, rounds, rows: rows.collect() })
 }
 
-fn turn(runtime: &Runtime, control: &mut Connection, contender: &mut dyn Contender, time: Duration) -> Result<Turn> {
+fn turn(runtime: &Runtime, servers: &mut Servers, contender: &mut dyn Contender, time: Duration) -> Result<Turn> {
     runtime.block_on(contender.work(time / 10)).context("warm-up")?;
-    let before = Meter::read(control)?;
+    let before = Meter::read(&mut servers.controls)?;
     let sample = runtime.block_on(contender.work(time))?;
-    let spent = Meter::read(control)?.since(&before);
+    let spent = Meter::read(&mut servers.controls)?.since(&before);
     ensure!(sample.ops > 0, "not one operation");
     for (command, per_op) in contender.commands() {
         let count = spent.commands.get(*command).copied().unwrap_or_default();

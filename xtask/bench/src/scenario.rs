@@ -9,11 +9,29 @@ use anyhow::Result;
 use crate::histogram::Histogram;
 use crate::lock;
 use crate::pin::Placement;
+use crate::stage::Stage;
 use crate::store;
 
 /// Every scenario there is.
-pub(crate) static SCENARIOS: &[Scenario] =
-    &[lock::UNCONTENDED, lock::UNCONTENDED_64, store::GET, store::GET_64, store::GET_512, store::PIPELINE_100];
+pub(crate) static SCENARIOS: &[Scenario] = &[
+    lock::UNCONTENDED,
+    lock::UNCONTENDED_64,
+    store::GET,
+    store::GET_64,
+    store::GET_512,
+    store::SET,
+    store::SET_64,
+    store::SET_512,
+    store::MGET_100,
+    store::PIPELINE_100,
+    store::CLUSTER_GET,
+    store::CLUSTER_GET_64,
+    store::CLUSTER_GET_512,
+    store::CLUSTER_SET,
+    store::CLUSTER_SET_64,
+    store::CLUSTER_SET_512,
+    store::POOL_64,
+];
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub(crate) type Contenders = Vec<Box<dyn Contender>>;
@@ -27,7 +45,9 @@ pub(crate) struct Scenario {
     pub(crate) pin: Placement,
     /// The crates whose versions the report names.
     pub(crate) crates: &'static [&'static str],
-    /// Connects the contenders to the server at this URL. The first is what the others are compared to.
+    /// What they talk to.
+    pub(crate) stage: Stage,
+    /// Connects the contenders to what is at this URL. The first is what the others are compared to.
     pub(crate) contenders: fn(url: String) -> BoxFuture<'static, Result<Contenders>>,
 }
 

@@ -1,107 +1,137 @@
 //! Calls of the store against redis-rs as it is.
 
-mod contenders;
+mod bare;
+mod cluster;
+mod one;
+mod ours;
+mod pool;
 
-use std::sync::Arc;
+use redis::{Client, IntoConnectionInfo};
 
-use anyhow::Result;
-use kv_redis::{RedisOptions, RedisStore};
-use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo};
-
-use self::contenders::{Bare, Batch, Ours, PIPELINE};
-use crate::load::ClosedLoop;
 use crate::pin::Placement;
 use crate::scenario::{BoxFuture, Contenders, Scenario};
+use crate::stage::Stage;
+use anyhow::Result;
 
 /// What a call costs by itself.
-pub(crate) const GET: Scenario = Scenario {
-    name: "store-get",
-    about: "one task reads 100 bytes",
-    pin: Placement::Same,
-    crates: CRATES,
-    contenders: |url| calls(url, 1),
-};
+pub(crate) const GET: Scenario =
+    one("store-get", "one task reads 100 bytes", Placement::Same, |url| one::calls(url, Verb::Get, 1));
 
 /// What one connection and one core of the client carry.
-pub(crate) const GET_64: Scenario = Scenario {
-    name: "store-get-64",
-    about: "64 tasks read 100 bytes each",
-    pin: Placement::Split,
-    crates: CRATES,
-    contenders: |url| calls(url, 64),
-};
+pub(crate) const GET_64: Scenario =
+    one("store-get-64", "64 tasks read 100 bytes each", Placement::Split, |url| one::calls(url, Verb::Get, 64));
 
 /// The same with more calls on their way than redis-rs' buffer holds.
-pub(crate) const GET_512: Scenario = Scenario {
-    name: "store-get-512",
-    about: "512 tasks read 100 bytes each",
-    pin: Placement::Split,
-    crates: CRATES,
-    contenders: |url| calls(url, 512),
-};
+pub(crate) const GET_512: Scenario =
+    one("store-get-512", "512 tasks read 100 bytes each", Placement::Split, |url| one::calls(url, Verb::Get, 512));
+
+/// The same in the other direction.
+pub(crate) const SET: Scenario =
+    one("store-set", "one task writes 100 bytes", Placement::Same, |url| one::calls(url, Verb::Set, 1));
+
+pub(crate) const SET_64: Scenario =
+    one("store-set-64", "64 tasks write 100 bytes each", Placement::Split, |url| one::calls(url, Verb::Set, 64));
+
+pub(crate) const SET_512: Scenario =
+    one("store-set-512", "512 tasks write 100 bytes each", Placement::Split, |url| one::calls(url, Verb::Set, 512));
+
+/// Many values by one command.
+pub(crate) const MGET_100: Scenario =
+    one("store-mget", "one task reads 100 values of 100 bytes by one command", Placement::Split, |url| {
+        one::calls(url, Verb::Mget, 1)
+    });
 
 /// Many commands in one go.
-pub(crate) const PIPELINE_100: Scenario = Scenario {
-    name: "store-pipeline",
-    about: "one task reads 100 values of 100 bytes in one pipeline",
+pub(crate) const PIPELINE_100: Scenario =
+    one("store-pipeline", "one task reads 100 values of 100 bytes in one pipeline", Placement::Split, one::pipelines);
+
+/// What it costs to find the node.
+pub(crate) const CLUSTER_GET: Scenario =
+    cluster("cluster-get", "one task reads 100 bytes", Placement::Same, |url| cluster::calls(url, Verb::Get, 1));
+
+pub(crate) const CLUSTER_GET_64: Scenario =
+    cluster("cluster-get-64", "64 tasks read 100 bytes each", Placement::Split, |url| {
+        cluster::calls(url, Verb::Get, 64)
+    });
+
+pub(crate) const CLUSTER_GET_512: Scenario =
+    cluster("cluster-get-512", "512 tasks read 100 bytes each", Placement::Split, |url| {
+        cluster::calls(url, Verb::Get, 512)
+    });
+
+pub(crate) const CLUSTER_SET: Scenario =
+    cluster("cluster-set", "one task writes 100 bytes", Placement::Same, |url| cluster::calls(url, Verb::Set, 1));
+
+pub(crate) const CLUSTER_SET_64: Scenario =
+    cluster("cluster-set-64", "64 tasks write 100 bytes each", Placement::Split, |url| {
+        cluster::calls(url, Verb::Set, 64)
+    });
+
+pub(crate) const CLUSTER_SET_512: Scenario =
+    cluster("cluster-set-512", "512 tasks write 100 bytes each", Placement::Split, |url| {
+        cluster::calls(url, Verb::Set, 512)
+    });
+
+/// Connections that one call has to itself.
+pub(crate) const POOL_64: Scenario = Scenario {
+    name: "pool-get-64",
+    about: "64 tasks read 100 bytes each over 16 connections",
     pin: Placement::Split,
-    crates: CRATES,
-    contenders: pipelines,
+    crates: &["redis", "tokio", "kv-redis", "deadpool-redis", "bb8-redis"],
+    stage: Stage::Server,
+    contenders: |url| pool::calls(url, 64),
 };
 
 const CRATES: &[&str] = &["redis", "tokio", "kv-redis"];
 
-fn calls(url: String, tasks: usize) -> BoxFuture<'static, Result<Contenders>> {
-    Box::pin(async move {
-        let (client, deadline) = (client(&url)?, RedisOptions::default().deadline);
-        let same = AsyncConnectionConfig::new().set_pipeline_buffer_size(RedisOptions::default().pipeline_buffer);
-        // A floor that may hang for ever has not the same guarantee.
-        let floor = same.clone().set_response_timeout(Some(deadline));
-        let floor = client.get_multiplexed_async_connection_with_config(&floor).await?;
-        let patient = same.set_response_timeout(None);
-        let patient = client.get_multiplexed_async_connection_with_config(&patient).await?;
-        let defaults = Client::open(&*url)?.get_multiplexed_async_connection().await?;
-        let managed = Client::open(&*url)?.get_connection_manager().await?;
-        let store: Arc<dyn kv_redis::kv_core::KvStore> = Arc::new(RedisStore::connect(&url).await?);
-        for task in 0..tasks {
-            store.set(&contenders::key(task), &[7; 100], Default::default()).await?;
-        }
-        let get: &[(&str, u64)] = &[("get", 1)];
-        Ok(vec![
-            ClosedLoop::boxed(
-                "redis-rs, same settings",
-                get,
-                (0..tasks).map(|task| Bare::new(floor.clone(), task)).collect(),
-            ),
-            ClosedLoop::boxed("… no deadline", get, (0..tasks).map(|task| Bare::new(patient.clone(), task)).collect()),
-            ClosedLoop::boxed("kv-redis", get, (0..tasks).map(|task| Ours::new(store.clone(), task)).collect()),
-            ClosedLoop::boxed(
-                "redis-rs, defaults",
-                get,
-                (0..tasks).map(|task| Bare::new(defaults.clone(), task)).collect(),
-            ),
-            ClosedLoop::boxed(
-                "ConnectionManager",
-                get,
-                (0..tasks).map(|task| Bare::new(managed.clone(), task)).collect(),
-            ),
-        ])
-    })
+const fn one(
+    name: &'static str,
+    about: &'static str,
+    pin: Placement,
+    contenders: fn(String) -> BoxFuture<'static, Result<Contenders>>,
+) -> Scenario {
+    Scenario { name, about, pin, crates: CRATES, stage: Stage::Server, contenders }
 }
 
-fn pipelines(url: String) -> BoxFuture<'static, Result<Contenders>> {
-    Box::pin(async move {
-        let (client, deadline) = (client(&url)?, RedisOptions::default().deadline);
-        let floor = AsyncConnectionConfig::new().set_response_timeout(Some(deadline));
-        let floor = client.get_multiplexed_async_connection_with_config(&floor).await?;
-        let store = RedisStore::connect(&url).await?;
-        let gets: &[(&str, u64)] = &[("get", PIPELINE as u64)];
-        let (floor, ours) = (Batch::new(floor).await?, Batch::new(store.connection()).await?);
-        Ok(vec![
-            ClosedLoop::boxed("redis-rs, same settings", gets, vec![floor]),
-            ClosedLoop::boxed("kv-redis", gets, vec![ours]),
-        ])
-    })
+const fn cluster(
+    name: &'static str,
+    about: &'static str,
+    pin: Placement,
+    contenders: fn(String) -> BoxFuture<'static, Result<Contenders>>,
+) -> Scenario {
+    Scenario { name, about, pin, crates: CRATES, stage: Stage::Cluster, contenders }
+}
+
+/// What a task does over and over.
+#[derive(Clone, Copy)]
+enum Verb {
+    Get,
+    Set,
+    /// A hundred values.
+    Mget,
+}
+
+impl Verb {
+    fn commands(self) -> &'static [(&'static str, u64)] {
+        match self {
+            Self::Get => &[("get", 1)],
+            Self::Set => &[("set", 1)],
+            Self::Mget => &[("mget", 1)],
+        }
+    }
+}
+
+/// How many values one operation reads, where it reads many.
+const MANY: usize = 100;
+
+const VALUE: [u8; 100] = [7; 100];
+
+fn key(task: usize) -> String {
+    format!("bench:{task}")
+}
+
+fn many_keys() -> Vec<String> {
+    (0..MANY).map(key).collect()
 }
 
 /// The same transport for all.
