@@ -5,12 +5,12 @@ mod twin;
 pub use twin::TwinContext;
 
 use crate::{
-    Arg, BlockingStore, Capabilities, Clock, Condition, Cursor, Error, ErrorKind, Executed, KvStore, Limits, Page,
-    PubSub, Reply, Result, ScanStore, Script, ScriptCall, ScriptStore, SetOptions, Subscription, Ttl,
+    Arg, BlockingStore, Capabilities, Clock, Condition, Error, ErrorKind, Executed, KvStore, Limits, PubSub, Reply,
+    Result, ScanStore, Script, ScriptCall, ScriptStore, SetOptions, Subscription, Ttl,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use channels::{Channels, Names};
+use channels::Channels;
 use entries::{Entries, Value};
 use std::{
     borrow::Cow,
@@ -184,7 +184,7 @@ impl KvStore for MemoryStore {
     }
 
     fn scan(&self) -> Option<&dyn ScanStore> {
-        Some(self)
+        None
     }
 
     fn blocking(&self) -> Option<&dyn BlockingStore> {
@@ -217,18 +217,6 @@ impl ScriptStore for MemoryStore {
 }
 
 #[async_trait]
-impl ScanStore for MemoryStore {
-    /// In the order of the keys. Each page looks at all keys, and holds no more than it returns.
-    async fn scan_page(&self, prefix: &str, cursor: &Cursor, count: u32) -> Result<Page> {
-        let (entries, now) = self.lock();
-        let count = usize::try_from(count.max(1)).unwrap_or(usize::MAX);
-        let keys = entries.after(cursor.place(), prefix, count, now);
-        let next = keys.last().filter(|_| keys.len() == count).map(|last| Cursor::new(last, 0));
-        Ok(Page { keys, next })
-    }
-}
-
-#[async_trait]
 impl PubSub for MemoryStore {
     async fn publish(&self, channel: &str, payload: &[u8]) -> Result<u64> {
         self.inner.limits.check_key("publish", channel)?;
@@ -240,15 +228,11 @@ impl PubSub for MemoryStore {
             return Err(Error::new(ErrorKind::InvalidInput, "subscribe").with_detail("no channel given"));
         }
         self.inner.limits.check_keys("subscribe", channels)?;
-        Ok(self.inner.channels.subscribe(Names::Channels, channels))
+        Ok(self.inner.channels.subscribe(channels))
     }
 
-    async fn psubscribe(&self, patterns: &[&str]) -> Result<Subscription> {
-        if patterns.is_empty() {
-            return Err(Error::invalid_input("psubscribe", "no channel given"));
-        }
-        self.inner.limits.check_keys("psubscribe", patterns)?;
-        Ok(self.inner.channels.subscribe(Names::Patterns, patterns))
+    async fn psubscribe(&self, _patterns: &[&str]) -> Result<Subscription> {
+        Err(Error::new(ErrorKind::Unsupported, "psubscribe"))
     }
 
     fn channel_name<'a>(&self, channel: &'a str) -> Cow<'a, str> {

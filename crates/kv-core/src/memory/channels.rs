@@ -1,4 +1,4 @@
-use crate::{Feed, Message, Subscription, glob};
+use crate::{Feed, Message, Subscription};
 use bytes::Bytes;
 use std::{
     collections::HashMap,
@@ -6,18 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-#[derive(Default)]
-struct Subscribers {
-    channels: HashMap<String, Vec<Feed>>,
-    patterns: HashMap<String, Vec<Feed>>,
-}
-
-/// Whether names are channels or patterns.
-#[derive(Clone, Copy)]
-pub(super) enum Names {
-    Channels,
-    Patterns,
-}
+type Subscribers = HashMap<String, Vec<Feed>>;
 
 /// Who listens on which channel.
 #[derive(Clone, Default)]
@@ -28,36 +17,25 @@ pub(super) struct Channels {
 /// Goes with a subscription, and takes what it leaves in the channels along.
 struct Listening {
     channels: Channels,
-    kind: Names,
     names: Vec<String>,
 }
 
 impl Channels {
     pub(super) fn publish(&self, channel: &str, payload: &Bytes) -> u64 {
-        let subscribers = self.lock();
-        let message = |pattern| Message { channel: channel.into(), pattern, payload: payload.clone() };
-        let mut heard = 0;
-        for feed in subscribers.channels.get(channel).into_iter().flatten() {
-            heard += u64::from(feed.deliver(message(None)));
-        }
-        for (pattern, feeds) in &subscribers.patterns {
-            if glob::matches(pattern.as_bytes(), channel.as_bytes()) {
-                for feed in feeds {
-                    heard += u64::from(feed.deliver(message(Some(pattern.as_str().into()))));
-                }
-            }
-        }
-        heard
+        let mut subscribers = self.lock();
+        let Some(feeds) = subscribers.get_mut(channel) else { return 0 };
+        let message = Message { channel: channel.into(), pattern: None, payload: payload.clone() };
+        feeds.iter().filter(|feed| feed.deliver(message.clone())).count() as u64
     }
 
-    pub(super) fn subscribe(&self, kind: Names, names: &[&str]) -> Subscription {
-        let mut names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    pub(super) fn subscribe(&self, channels: &[&str]) -> Subscription {
+        let mut names: Vec<String> = channels.iter().map(|name| (*name).to_owned()).collect();
         names.sort_unstable();
         names.dedup();
-        let (feed, subscription) = Subscription::new(Listening { channels: self.clone(), kind, names: names.clone() });
+        let (feed, subscription) = Subscription::new(Listening { channels: self.clone(), names: names.clone() });
         let mut subscribers = self.lock();
         for name in names {
-            subscribers.of(kind).entry(name).or_default().push(feed.clone());
+            subscribers.entry(name).or_default().push(feed.clone());
         }
         subscription
     }
@@ -67,24 +45,14 @@ impl Channels {
     }
 }
 
-impl Subscribers {
-    fn of(&mut self, kind: Names) -> &mut HashMap<String, Vec<Feed>> {
-        match kind {
-            Names::Channels => &mut self.channels,
-            Names::Patterns => &mut self.patterns,
-        }
-    }
-}
-
 impl Drop for Listening {
     fn drop(&mut self) {
         let mut subscribers = self.channels.lock();
         for name in &self.names {
-            let named = subscribers.of(self.kind);
-            if let Some(feeds) = named.get_mut(name) {
+            if let Some(feeds) = subscribers.get_mut(name) {
                 feeds.retain(|feed| !feed.is_closed());
                 if feeds.is_empty() {
-                    named.remove(name);
+                    subscribers.remove(name);
                 }
             }
         }
@@ -93,7 +61,7 @@ impl Drop for Listening {
 
 impl fmt::Debug for Channels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Channels").field("channels", &self.lock().channels.len()).finish()
+        f.debug_struct("Channels").field("channels", &self.lock().len()).finish()
     }
 }
 
@@ -104,13 +72,12 @@ mod tests {
     #[test]
     fn a_dropped_subscription_leaves_nothing_behind() {
         let channels = Channels::default();
-        let (one, two) =
-            (channels.subscribe(Names::Channels, &["a", "b", "a"]), channels.subscribe(Names::Channels, &["b"]));
+        let (one, two) = (channels.subscribe(&["a", "b", "a"]), channels.subscribe(&["b"]));
         assert_eq!(channels.publish("b", &Bytes::new()), 2);
         drop(one);
-        assert_eq!(channels.lock().channels.keys().collect::<Vec<_>>(), ["b"]);
+        assert_eq!(channels.lock().keys().collect::<Vec<_>>(), ["b"]);
         assert_eq!(channels.publish("b", &Bytes::new()), 1);
         drop(two);
-        assert!(channels.lock().channels.is_empty());
+        assert!(channels.lock().is_empty());
     }
 }

@@ -1,10 +1,6 @@
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
-use std::{
-    any::Any,
-    collections::{BinaryHeap, HashMap},
-    fmt,
-};
+use std::{any::Any, collections::HashMap, fmt};
 
 /// What a key holds: bytes, or a twin's own struct.
 pub(super) enum Value {
@@ -81,21 +77,6 @@ impl Entries {
         let expires_at = self.expires_at(key, now).flatten();
         self.insert(key, Value::Bytes(sum.to_string().into()), expires_at, now);
         Ok(sum)
-    }
-
-    /// The first so many live keys after this one, in order, that begin with the prefix.
-    pub(super) fn after(&self, key: &str, prefix: &str, count: usize, now: i64) -> Vec<String> {
-        let mut first = BinaryHeap::new();
-        for (name, entry) in &self.map {
-            let live = entry.expires_at.is_none_or(|at| now <= at);
-            if live && name.as_str() > key && name.starts_with(prefix) {
-                first.push(name);
-                if first.len() > count {
-                    first.pop();
-                }
-            }
-        }
-        first.into_sorted_vec().into_iter().cloned().collect()
     }
 
     pub(super) fn sweep(&mut self, now: i64) {
