@@ -147,6 +147,11 @@ macro_rules! on_every_backend {
         $crate::backend::on_every_backend!(@on sentinel, $crate::backend::Backend::sentinel().await, $($behaviour),*);
         $crate::backend::on_every_backend!(@on borrowed, $crate::backend::Backend::borrowed().await, $($behaviour),*);
     };
+    (@one_server $($behaviour:ident),* $(,)?) => {
+        $crate::backend::on_every_backend!(@on memory, $crate::backend::Backend::memory(), $($behaviour),*);
+        $crate::backend::on_every_backend!(@on resp2, $crate::backend::Backend::redis("").await, $($behaviour),*);
+        $crate::backend::on_every_backend!(@on resp3, $crate::backend::Backend::redis("?protocol=resp3").await, $($behaviour),*);
+    };
     (@layers $($behaviour:ident),* $(,)?) => {
         $crate::backend::on_every_backend!(@on compressed_memory, $crate::backend::Backend::memory().compressed(), $($behaviour),*);
         $crate::backend::on_every_backend!(@on compressed_redis, $crate::backend::Backend::redis("").await.compressed(), $($behaviour),*);

@@ -20,6 +20,7 @@ mod key;
 mod layers;
 mod link;
 mod lock;
+mod memory;
 mod pool;
 mod pubsub;
 mod ratelimit;

@@ -8,6 +8,7 @@ mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+mod glob;
 mod key;
 mod layer;
 mod layers;

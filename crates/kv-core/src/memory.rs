@@ -1,16 +1,21 @@
+mod blocking;
 mod channels;
 mod entries;
+mod lists;
+mod scan;
+mod slots;
 mod twin;
+mod waiters;
 
 pub use twin::TwinContext;
 
 use crate::{
-    Arg, BlockingStore, Capabilities, Clock, Condition, Error, ErrorKind, Executed, KvStore, Limits, PubSub, Reply,
-    Result, ScanStore, Script, ScriptCall, ScriptStore, SetOptions, Subscription, Ttl,
+    Arg, BlockingStore, Capabilities, Clock, Condition, Error, Executed, KvStore, Limits, PubSub, Reply, Result,
+    ScanStore, Script, ScriptCall, ScriptStore, SetOptions, Subscription, Ttl,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use channels::Channels;
+use channels::{By, Channels};
 use entries::{Entries, Value};
 use std::{
     borrow::Cow,
@@ -18,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-/// A complete store in this process: strings, scripts by their twins, publish and subscribe, on a [`Clock`] of its own.
+/// A complete store in this process: strings, lists to wait on, scans, scripts by their twins, publish and subscribe, on a [`Clock`] of its own.
 ///
 /// It behaves like one Redis server, down to the millisecond at which a key expires, and every operation is atomic. Clones
 /// share their contents. Expired keys go when touched, and in a sweep whenever the keys are twice as many as the last sweep
@@ -85,6 +90,16 @@ impl MemoryStore {
     fn lock(&self) -> (MutexGuard<'_, Entries>, i64) {
         let entries = self.inner.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         (entries, self.inner.clock.now_micros().div_euclid(1000))
+    }
+}
+
+impl MemoryStore {
+    fn listen(&self, operation: &'static str, by: By, names: &[&str]) -> Result<Subscription> {
+        if names.is_empty() {
+            return Err(Error::invalid_input(operation, "no channel given"));
+        }
+        self.inner.limits.check_keys(operation, names)?;
+        Ok(self.inner.channels.subscribe(by, names))
     }
 }
 
@@ -184,11 +199,11 @@ impl KvStore for MemoryStore {
     }
 
     fn scan(&self) -> Option<&dyn ScanStore> {
-        None
+        Some(self)
     }
 
     fn blocking(&self) -> Option<&dyn BlockingStore> {
-        None
+        Some(self)
     }
 }
 
@@ -220,19 +235,17 @@ impl ScriptStore for MemoryStore {
 impl PubSub for MemoryStore {
     async fn publish(&self, channel: &str, payload: &[u8]) -> Result<u64> {
         self.inner.limits.check_key("publish", channel)?;
+        self.inner.limits.check_value("publish", payload)?;
         Ok(self.inner.channels.publish(channel, &Bytes::copy_from_slice(payload)))
     }
 
     async fn subscribe(&self, channels: &[&str]) -> Result<Subscription> {
-        if channels.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidInput, "subscribe").with_detail("no channel given"));
-        }
-        self.inner.limits.check_keys("subscribe", channels)?;
-        Ok(self.inner.channels.subscribe(channels))
+        self.listen("subscribe", By::Channel, channels)
     }
 
-    async fn psubscribe(&self, _patterns: &[&str]) -> Result<Subscription> {
-        Err(Error::new(ErrorKind::Unsupported, "psubscribe"))
+    /// A message is matched against each pattern in turn: a publication costs as much as there are patterns.
+    async fn psubscribe(&self, patterns: &[&str]) -> Result<Subscription> {
+        self.listen("psubscribe", By::Pattern, patterns)
     }
 
     fn channel_name<'a>(&self, channel: &'a str) -> Cow<'a, str> {

@@ -1,4 +1,4 @@
-use crate::{Feed, Message, Subscription};
+use crate::{Feed, Message, Subscription, glob};
 use bytes::Bytes;
 use std::{
     collections::HashMap,
@@ -6,7 +6,20 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-type Subscribers = HashMap<String, Vec<Feed>>;
+type Feeds = HashMap<Arc<str>, Vec<Feed>>;
+
+#[derive(Default)]
+struct Subscribers {
+    by_channel: Feeds,
+    by_pattern: Feeds,
+}
+
+/// How a subscription names its channels.
+#[derive(Clone, Copy)]
+pub(super) enum By {
+    Channel,
+    Pattern,
+}
 
 /// Who listens on which channel.
 #[derive(Clone, Default)]
@@ -17,25 +30,45 @@ pub(super) struct Channels {
 /// Goes with a subscription, and takes what it leaves in the channels along.
 struct Listening {
     channels: Channels,
-    names: Vec<String>,
+    by: By,
+    names: Vec<Arc<str>>,
+}
+
+impl Subscribers {
+    fn feeds(&mut self, by: By) -> &mut Feeds {
+        match by {
+            By::Channel => &mut self.by_channel,
+            By::Pattern => &mut self.by_pattern,
+        }
+    }
 }
 
 impl Channels {
+    /// Hands a message to every subscription once for each of its names that means the channel, as Redis does.
     pub(super) fn publish(&self, channel: &str, payload: &Bytes) -> u64 {
-        let mut subscribers = self.lock();
-        let Some(feeds) = subscribers.get_mut(channel) else { return 0 };
-        let message = Message { channel: channel.into(), pattern: None, payload: payload.clone() };
-        feeds.iter().filter(|feed| feed.deliver(message.clone())).count() as u64
+        let subscribers = self.lock();
+        let named = subscribers.by_channel.get_key_value(channel);
+        let matching =
+            subscribers.by_pattern.iter().filter(|(name, _)| glob::matches(name.as_bytes(), channel.as_bytes()));
+        let mut shared: Option<Arc<str>> = None;
+        let mut heard = 0;
+        let listeners = named.map(|(_, feeds)| (None, feeds)).into_iter();
+        for (pattern, feeds) in listeners.chain(matching.map(|(name, feeds)| (Some(name.clone()), feeds))) {
+            let channel = shared.get_or_insert_with(|| channel.into()).clone();
+            let message = Message { channel, pattern, payload: payload.clone() };
+            heard += feeds.iter().filter(|feed| feed.deliver(message.clone())).count() as u64;
+        }
+        heard
     }
 
-    pub(super) fn subscribe(&self, channels: &[&str]) -> Subscription {
-        let mut names: Vec<String> = channels.iter().map(|name| (*name).to_owned()).collect();
+    pub(super) fn subscribe(&self, by: By, names: &[&str]) -> Subscription {
+        let mut names: Vec<Arc<str>> = names.iter().map(|name| Arc::from(*name)).collect();
         names.sort_unstable();
         names.dedup();
-        let (feed, subscription) = Subscription::new(Listening { channels: self.clone(), names: names.clone() });
+        let (feed, subscription) = Subscription::new(Listening { channels: self.clone(), by, names: names.clone() });
         let mut subscribers = self.lock();
         for name in names {
-            subscribers.entry(name).or_default().push(feed.clone());
+            subscribers.feeds(by).entry(name).or_default().push(feed.clone());
         }
         subscription
     }
@@ -48,11 +81,12 @@ impl Channels {
 impl Drop for Listening {
     fn drop(&mut self) {
         let mut subscribers = self.channels.lock();
+        let by_name = subscribers.feeds(self.by);
         for name in &self.names {
-            if let Some(feeds) = subscribers.get_mut(name) {
+            if let Some(feeds) = by_name.get_mut(name) {
                 feeds.retain(|feed| !feed.is_closed());
                 if feeds.is_empty() {
-                    subscribers.remove(name);
+                    by_name.remove(name);
                 }
             }
         }
@@ -61,7 +95,11 @@ impl Drop for Listening {
 
 impl fmt::Debug for Channels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Channels").field("channels", &self.lock().len()).finish()
+        let subscribers = self.lock();
+        f.debug_struct("Channels")
+            .field("channels", &subscribers.by_channel.len())
+            .field("patterns", &subscribers.by_pattern.len())
+            .finish()
     }
 }
 
@@ -72,12 +110,14 @@ mod tests {
     #[test]
     fn a_dropped_subscription_leaves_nothing_behind() {
         let channels = Channels::default();
-        let (one, two) = (channels.subscribe(&["a", "b", "a"]), channels.subscribe(&["b"]));
-        assert_eq!(channels.publish("b", &Bytes::new()), 2);
+        let one = channels.subscribe(By::Channel, &["a", "b", "a"]);
+        let two = channels.subscribe(By::Channel, &["b"]);
+        let three = channels.subscribe(By::Pattern, &["b*", "?"]);
+        assert_eq!(channels.publish("b", &Bytes::new()), 4);
         drop(one);
-        assert_eq!(channels.lock().keys().collect::<Vec<_>>(), ["b"]);
-        assert_eq!(channels.publish("b", &Bytes::new()), 1);
-        drop(two);
-        assert!(channels.lock().is_empty());
+        assert_eq!(channels.lock().by_channel.keys().map(|name| &**name).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(channels.publish("b", &Bytes::new()), 3);
+        drop((two, three));
+        assert!(channels.lock().by_channel.is_empty() && channels.lock().by_pattern.is_empty());
     }
 }

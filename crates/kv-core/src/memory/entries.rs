@@ -1,22 +1,39 @@
+use super::{slots::Slots, waiters::Waiters};
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
-use std::{any::Any, collections::HashMap, fmt};
+use std::{
+    any::Any,
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::Arc,
+};
 
-/// What a key holds: bytes, or a twin's own struct.
+/// What a key holds: bytes, a list that is never empty, or a twin's own struct.
 pub(super) enum Value {
     Bytes(Bytes),
+    List(VecDeque<Bytes>),
     Twin(Box<dyn Any + Send>),
 }
 
 pub(super) struct Entry {
     pub(super) value: Value,
     expires_at: Option<i64>,
+    slot: usize,
 }
 
-/// Keys, values and expiry; all times in milliseconds since 1970.
+impl Entry {
+    /// Redis keeps a key through the millisecond it expires in.
+    fn is_live(&self, now: i64) -> bool {
+        self.expires_at.is_none_or(|at| now <= at)
+    }
+}
+
+/// Keys, values, expiry, and who waits for a list; all times in milliseconds since 1970.
 #[derive(Default)]
 pub(super) struct Entries {
-    map: HashMap<String, Entry>,
+    map: HashMap<Arc<str>, Entry>,
+    slots: Slots,
+    pub(super) waiters: Waiters,
     /// The count of keys at which to look for expired ones: twice what the last sweep left.
     sweep_at: usize,
 }
@@ -25,9 +42,8 @@ const FIRST_SWEEP: usize = 64;
 
 impl Entries {
     pub(super) fn get(&mut self, key: &str, now: i64) -> Option<&mut Entry> {
-        // Redis keeps a key through the millisecond it expires in.
-        if self.map.get(key)?.expires_at.is_some_and(|at| now > at) {
-            self.map.remove(key);
+        if !self.map.get(key)?.is_live(now) {
+            self.forget(key);
         }
         self.map.get_mut(key)
     }
@@ -40,7 +56,7 @@ impl Entries {
         match self.get(key, now).map(|entry| &entry.value) {
             None => Ok(None),
             Some(Value::Bytes(bytes)) => Ok(Some(bytes.clone())),
-            Some(Value::Twin(_)) => Err(Error::new(ErrorKind::WrongType, "get")),
+            Some(Value::List(_) | Value::Twin(_)) => Err(Error::new(ErrorKind::WrongType, "get")),
         }
     }
 
@@ -56,15 +72,22 @@ impl Entries {
         if self.map.len() >= self.sweep_at.max(FIRST_SWEEP) {
             self.sweep(now);
         }
-        let entry = Entry { value, expires_at };
         match self.map.get_mut(key) {
-            Some(old) => *old = entry,
-            None => drop(self.map.insert(key.to_owned(), entry)),
+            Some(old) => *old = Entry { value, expires_at, slot: old.slot },
+            None => {
+                let key: Arc<str> = key.into();
+                let slot = self.slots.take(key.clone());
+                self.map.insert(key, Entry { value, expires_at, slot });
+            }
         }
     }
 
     pub(super) fn remove(&mut self, key: &str, now: i64) -> bool {
-        self.contains(key, now) && self.map.remove(key).is_some()
+        self.contains(key, now) && self.forget(key)
+    }
+
+    fn forget(&mut self, key: &str) -> bool {
+        self.map.remove(key).map(|entry| self.slots.free(entry.slot)).is_some()
     }
 
     pub(super) fn incr_by(&mut self, key: &str, delta: i64, now: i64) -> Result<i64> {
@@ -80,12 +103,29 @@ impl Entries {
     }
 
     pub(super) fn sweep(&mut self, now: i64) {
-        self.map.retain(|_, entry| entry.expires_at.is_none_or(|at| now <= at));
+        self.map.retain(|_, entry| {
+            let live = entry.is_live(now);
+            if !live {
+                self.slots.free(entry.slot);
+            }
+            live
+        });
         self.sweep_at = self.map.len() * 2;
     }
 
     pub(super) fn len(&self) -> usize {
         self.map.len()
+    }
+
+    /// How many places a scan has to look at.
+    pub(super) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The live keys in so many places from this one on.
+    pub(super) fn keys_from(&self, at: usize, count: usize, now: i64) -> impl Iterator<Item = &str> {
+        let live = move |key: &&str| self.map.get(*key).is_some_and(|entry| entry.is_live(now));
+        self.slots.from(at, count).map(|key| &**key).filter(live)
     }
 }
 

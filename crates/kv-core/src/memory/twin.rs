@@ -66,7 +66,7 @@ impl<'a> TwinContext<'a> {
             Some(Value::Twin(state)) => {
                 state.downcast_mut().map(Some).ok_or_else(|| Error::new(ErrorKind::WrongType, "state"))
             }
-            Some(Value::Bytes(_)) => Err(Error::new(ErrorKind::WrongType, "state")),
+            Some(Value::Bytes(_) | Value::List(_)) => Err(Error::new(ErrorKind::WrongType, "state")),
         }
     }
 
