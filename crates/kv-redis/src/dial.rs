@@ -1,6 +1,7 @@
 use crate::{
     RedisOptions,
     endpoint::Address,
+    gathered::{Gathered, UnderWay},
     stats::{Counter, Counters},
     transport::{self, Tls},
 };
@@ -26,6 +27,7 @@ pub(crate) struct Wire {
     pub(crate) connection: MultiplexedConnection,
     /// Its number on the server, where somebody asked.
     pub(crate) id: Option<i64>,
+    pub(crate) under_way: UnderWay,
     driver: JoinHandle<()>,
 }
 
@@ -110,8 +112,10 @@ impl Dialer {
     ) -> RedisResult<Wire> {
         let opened = async {
             let stream = transport::connect(address, self.tls.as_ref()).await.map_err(refused)?;
+            let under_way = UnderWay::default();
+            let stream = Gathered::new(stream, under_way.clone());
             let (connection, driver) = MultiplexedConnection::new_with_config(settings, stream, config).await?;
-            let mut wire = Wire { connection, id: None, driver: tokio::spawn(driver) };
+            let mut wire = Wire { connection, id: None, under_way, driver: tokio::spawn(driver) };
             if let Some(name) = &self.options.client_name {
                 redis::cmd("CLIENT").arg("SETNAME").arg(name).exec_async(&mut wire.connection).await?;
             }

@@ -7,6 +7,7 @@ mod dedicated;
 mod dial;
 mod endpoint;
 mod error;
+mod gathered;
 mod home;
 mod kv;
 mod lanes;

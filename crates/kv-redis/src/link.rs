@@ -52,6 +52,7 @@ impl Link {
             None => Box::pin(self.connected_by(by)).await?,
         };
         let replies_before = live.replies.load(Ordering::Relaxed);
+        let _call = live.wire.under_way.begin();
         let mut connection = live.wire.connection.clone();
         let reply = timeout_at(by, send(&mut connection)).await;
         match reply {
