@@ -2,6 +2,7 @@
 
 mod glob;
 mod lists;
+mod queues;
 mod torture;
 mod waits;
 

@@ -77,7 +77,8 @@ impl Entries {
                     break;
                 }
                 let outcome = match &*request {
-                    Request::Pop { keys, end } => self.pop(keys, *end, now),
+                    // Of this list only: in another of theirs is a string, or what others have waited for longer.
+                    Request::Pop { end, .. } => self.pop(&[&key], *end, now),
                     Request::Move { from, to } => self.move_to((&from.0, from.1), (&to.0, to.1), now),
                 };
                 // A move may be what others wait for.
