@@ -5,20 +5,20 @@ use kv_core::{
     AtomicBatch, BlockingStore, Capabilities, Condition, Executed, KvStore, Limits, PubSub, Result, ScanStore,
     ScriptStore, SetOptions, Ttl,
 };
-use redis::{FromRedisValue, cmd};
+use redis::{Cmd, FromRedisValue, cmd};
 use std::{collections::BTreeMap, time::Duration};
 
 #[async_trait]
 impl KvStore for RedisStore {
     async fn get(&self, key: &str) -> Result<Option<Bytes>> {
         self.limits().check_key("get", key)?;
-        self.query("get", Touch::Read(key), cmd("GET").arg(key)).await
+        self.query("get", Touch::Read(key), sized("GET", &[key.len()]).arg(key)).await
     }
 
     async fn set(&self, key: &str, value: &[u8], options: SetOptions) -> Result<bool> {
         self.limits().check_key("set", key)?;
         self.limits().check_value("set", value)?;
-        let mut set = cmd("SET");
+        let mut set = sized("SET", &[key.len(), value.len(), 2, 20, 2]);
         set.arg(key).arg(value);
         if let Some(ttl) = options.ttl {
             set.arg("PX").arg(Limits::ttl_millis("set", ttl)?);
@@ -124,18 +124,20 @@ impl KvStore for RedisStore {
     }
 }
 
+/// A command with room for arguments of these lengths: growing as it is written, it would be allocated several times.
+fn sized(name: &str, lengths: &[usize]) -> Cmd {
+    let mut command = Cmd::with_capacity(1 + lengths.len(), name.len() + lengths.iter().sum::<usize>());
+    command.arg(name);
+    command
+}
+
 impl RedisStore {
     fn spans_slots(&self, keys: &[&str]) -> bool {
         self.check_slots("batch", keys).is_err()
     }
 
     /// Sends a command over many keys, which may be split: then an error leaves others done.
-    async fn batch<T: FromRedisValue>(
-        &self,
-        operation: &'static str,
-        keys: &[&str],
-        command: &redis::Cmd,
-    ) -> Result<T> {
+    async fn batch<T: FromRedisValue>(&self, operation: &'static str, keys: &[&str], command: &Cmd) -> Result<T> {
         let reply = self.query(operation, Touch::Unknown, command).await;
         reply.map_err(|error| if self.spans_slots(keys) { error.with_executed(Executed::Maybe) } else { error })
     }
