@@ -104,6 +104,8 @@ impl RedisStore {
         let key = keys.first().copied().unwrap_or_default();
         let patience = self.options().deadline;
         let (until, by) = (from_now(waiting.wait), from_now(waiting.wait.saturating_add(patience)));
+        // Sent on at the last moment, it would have no time left for its answer, and nobody would know what became of it.
+        let send_by = from_now(waiting.wait.saturating_add(patience / 2));
         loop {
             let node = self.own_node(operation, key)?;
             let lane = node.lanes.take(from_now(patience).min(by)).await.map_err(failed)?;
@@ -119,7 +121,7 @@ impl RedisStore {
             match reply.unwrap_or_else(|_| Err(timed_out())) {
                 // The slot is on its way to another node.
                 Err(error) if self.is_redirected(&error) => {
-                    if Instant::now() + REDIRECTED >= by {
+                    if Instant::now() + REDIRECTED >= send_by {
                         return Err(failed(not_connected("the hash slot is on its way for too long")));
                     }
                     sleep(REDIRECTED).await;

@@ -167,7 +167,8 @@ impl Cluster {
         if hop >= HOPS || matches!(next, Next::Again) {
             let pause = Duration::from_millis(u64::from(hop.min(15) + 1) * 4).mul_f64(rand::random_range(0.5..1.0));
             let until = Instant::now() + pause;
-            (until < by).then_some(())?;
+            // Sent on at the last moment, it would have no time left for its answer, and nobody would know what became of it.
+            (until + self.dialer.options.deadline / 4 < by).then_some(())?;
             sleep_until(until).await;
         }
         Some(next)
