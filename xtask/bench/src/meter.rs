@@ -16,16 +16,21 @@ pub(crate) struct Meter {
     pub(crate) script_us: f64,
     /// How often each command ran, inside of scripts too.
     pub(crate) commands: BTreeMap<String, u64>,
+    /// How often the server read from a socket: what was written at once is read at once.
+    pub(crate) reads: u64,
 }
 
 impl Meter {
     /// The sum over servers.
     pub(crate) fn read(servers: &mut [Connection]) -> Result<Self> {
-        let mut meter = Self { client_us: client_us(), server_us: 0.0, script_us: 0.0, commands: BTreeMap::new() };
+        let (client_us, commands) = (client_us(), BTreeMap::new());
+        let mut meter = Self { client_us, server_us: 0.0, script_us: 0.0, commands, reads: 0 };
         for server in servers {
             let cpu = info(server, "cpu")?;
             let seconds = |name| -> Result<f64> { Ok(field(&cpu, name)?.parse()?) };
             meter.server_us += (seconds("used_cpu_user")? + seconds("used_cpu_sys")?) * 1e6;
+            // Servers before 7.0 do not count them.
+            meter.reads += field(&info(server, "stats")?, "total_reads_processed").map_or(Ok(0), str::parse)?;
             for (name, count, micros) in info(server, "commandstats")?.lines().filter_map(calls) {
                 if name.starts_with("eval") {
                     meter.script_us += micros;
@@ -43,7 +48,7 @@ impl Meter {
         let commands = self.commands.iter().map(|(name, count)| (name.clone(), count - before(name)));
         let commands = commands.filter(|(_, count)| *count > 0).collect();
         let (server_us, script_us) = (self.server_us - earlier.server_us, self.script_us - earlier.script_us);
-        Self { client_us, server_us, script_us, commands }
+        Self { client_us, server_us, script_us, commands, reads: self.reads - earlier.reads }
     }
 }
 

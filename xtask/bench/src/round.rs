@@ -86,6 +86,10 @@ fn turn(runtime: &Runtime, servers: &mut Servers, contender: &mut dyn Contender,
         ensure!(count == per_op * sample.ops, "{count} times {command} in {} operations", sample.ops);
     }
     let ops = sample.ops as f64;
+    let mut figures = sample.figures;
+    if spent.reads > 0 {
+        figures.insert("ops per read", ops / spent.reads as f64);
+    }
     Ok(Turn {
         ops_per_s: ops / sample.elapsed.as_secs_f64(),
         p50_us: sample.latencies.quantile_us(0.5),
@@ -94,6 +98,6 @@ fn turn(runtime: &Runtime, servers: &mut Servers, contender: &mut dyn Contender,
         server_us: spent.server_us / ops,
         script_us: spent.script_us / ops,
         commands: spent.commands.into_iter().map(|(name, count)| (name, count as f64 / ops)).collect(),
-        figures: sample.figures,
+        figures,
     })
 }
