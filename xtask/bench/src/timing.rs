@@ -56,7 +56,8 @@ pub(crate) fn run(timing: &'static Timing, rounds: usize) -> Result<Times> {
 /// The timing in two lines, and a table that is Markdown too.
 pub(crate) fn text(times: &Times) -> String {
     let Times { timing, rounds, .. } = times;
-    let head = format!("{}: {}\n{rounds} rounds; {}\n\n", timing.name, timing.about, machine::versions(timing.crates));
+    let versions = machine::versions(timing.crates);
+    let head = format!("{}: {}\n{rounds} rounds {versions}\n\n", timing.name, timing.about);
     let mut lines = vec![["what", "median ms", "min ms", "max ms"].map(str::to_owned).to_vec()];
     for (name, Spread { median, min, max }) in times.spreads() {
         lines.push(vec![name.to_owned(), millis(median), millis(min), millis(max)]);
