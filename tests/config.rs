@@ -28,8 +28,9 @@ fn names<T>(built: Result<T>, field: &str) {
 async fn options_that_cannot_be_are_refused_by_name() {
     let lock = |options| LockManager::new(memory(), options);
     names(lock(LockOptions::default().lease(Duration::ZERO)), "lease");
-    names(lock(LockOptions::default().retry_min(Duration::ZERO)), "retry_min");
-    names(lock(LockOptions::default().retry_max(Duration::ZERO)), "retry_max");
+    names(lock(LockOptions::default().max_lease(Duration::ZERO)), "max_lease");
+    names(lock(LockOptions::default().claim(Duration::ZERO)), "claim");
+    names(lock(LockOptions::default().label("a:b")), "label");
     names(lock(LockOptions::default().prefix("")), "prefix");
     names(lock(LockOptions::default().prefix("a{b")), "prefix");
 

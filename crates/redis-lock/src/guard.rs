@@ -1,53 +1,8 @@
-use crate::{
-    LockError,
-    backend::Backend,
-    reaper::Leftover,
-    script::{EXTEND, RELEASE},
-};
-use kv_core::{Arg, Limits, Result};
-use std::{fmt, sync::Arc, time::Duration};
-use tokio::time::Instant;
-
-/// A lock that may be ours on the server. Dropped without a verdict it goes to the reaper.
-pub(crate) struct Holding {
-    backend: Arc<Backend>,
-    key: String,
-    token: String,
-    /// When the lease ends at the latest, counted from before it was asked for.
-    until: Instant,
-    /// Until when it surely runs, whatever the two clocks do.
-    valid_until: Instant,
-    open: bool,
-}
-
-impl Holding {
-    pub(crate) fn new(backend: Arc<Backend>, key: String, token: String, lease: Duration) -> Self {
-        let now = Instant::now();
-        Self { backend, key, token, until: now + lease, valid_until: valid_until(now, lease), open: true }
-    }
-
-    pub(crate) fn key(&self) -> &str {
-        &self.key
-    }
-
-    pub(crate) fn token(&self) -> &str {
-        &self.token
-    }
-
-    /// The lock is known not to be ours.
-    pub(crate) fn forget(&mut self) {
-        self.open = false;
-    }
-}
-
-impl Drop for Holding {
-    fn drop(&mut self) {
-        if self.open {
-            let (key, token) = (std::mem::take(&mut self.key), std::mem::take(&mut self.token));
-            self.backend.reaper.take(Leftover { key, token, until: self.until });
-        }
-    }
-}
+use crate::{LockError, holding::Holding, server::Found};
+use kv_core::Result;
+use std::{fmt, sync::OnceLock, time::Duration};
+use tokio::{task::AbortHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 /// What giving back a lock found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,78 +15,182 @@ pub enum Release {
     Stolen,
 }
 
-/// A lock that is held.
-///
-/// [`release`](Self::release) gives it back and says whether it was still ours. Dropping the guard gives it back in the
-/// background: soon, and by the lease at the latest.
-#[must_use = "dropping the guard releases the lock"]
-pub struct LockGuard {
-    holding: Holding,
-    fencing_token: u64,
+impl From<Found> for Release {
+    fn from(found: Found) -> Self {
+        match found {
+            Found::Ours => Self::Released,
+            Found::Nobody => Self::AlreadyExpired,
+            Found::Another => Self::Stolen,
+        }
+    }
 }
 
-/// A lease asked for at `sent`, less 1 % and 2 ms for clocks that differ.
-fn valid_until(sent: Instant, lease: Duration) -> Instant {
-    sent + lease.saturating_sub(lease / 100 + Duration::from_millis(2))
+/// A lock that is held.
+///
+/// Its lease is renewed in the background unless the [options](crate::LockOptions::renew) say otherwise; [`lost`](Self::lost) tells
+/// when that fails. [`release`](Self::release) gives the lock back and says whether it was still ours. Dropping the guard gives it
+/// back in the background: soon, and by the lease at the latest.
+#[must_use = "dropping the guard releases the lock"]
+pub struct LockGuard {
+    holding: Option<Holding>,
+    fencing_token: u64,
+    signal: OnceLock<Signal>,
+}
+
+/// A token to cancel when the lock is lost, and the task that does.
+struct Signal(CancellationToken, Option<AbortHandle>);
+
+impl Drop for Signal {
+    fn drop(&mut self) {
+        if let Some(task) = &self.1 {
+            task.abort();
+        }
+    }
+}
+
+/// What it takes to hold a lock elsewhere: for [`LockManager::from_parts`](crate::LockManager::from_parts).
+///
+/// Whoever has the token can release the lock.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LockParts {
+    /// What is written under the key of the lock.
+    pub token: String,
+    /// The guard's fencing token.
+    pub fencing_token: u64,
+}
+
+impl LockParts {
+    /// The parts of a guard that came from elsewhere.
+    pub fn new(token: impl Into<String>, fencing_token: u64) -> Self {
+        Self { token: token.into(), fencing_token }
+    }
+}
+
+impl fmt::Debug for LockParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockParts").field("fencing_token", &self.fencing_token).finish_non_exhaustive()
+    }
 }
 
 impl LockGuard {
-    pub(crate) fn new(holding: Holding, fencing_token: u64) -> Self {
-        Self { holding, fencing_token }
+    pub(crate) fn new(mut holding: Holding) -> Self {
+        let fencing_token = holding.next_fence().unwrap_or_default();
+        Self::with_fence(holding, fencing_token)
+    }
+
+    pub(crate) fn with_fence(holding: Holding, fencing_token: u64) -> Self {
+        Self { holding: Some(holding), fencing_token, signal: OnceLock::new() }
     }
 
     /// A number larger than that of every earlier holder of this lock, for the guarded resource to compare.
     ///
     /// A lock cannot stop a holder that was paused beyond its lease. A resource that remembers the largest token it has
     /// seen, and refuses smaller ones, can
-    /// (<https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html>).
+    /// (<https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html>). Tokens of one name grow strictly, with gaps;
+    /// the first is the server's time in microseconds, so that they grow beyond a lost counter too. All are below 2^53.
     pub fn fencing_token(&self) -> u64 {
         self.fencing_token
     }
 
-    /// How long the lease surely runs, by this process' clock: the lease less the round trip, 1 % and 2 ms for drift.
+    /// How long the lease surely runs unless it is renewed, by this process' clock: less the round trip, 1 % and 2 ms for drift.
     pub fn remaining(&self) -> Duration {
-        self.holding.valid_until.saturating_duration_since(Instant::now())
+        self.holding.as_ref().map_or(Duration::ZERO, Holding::remaining)
     }
 
-    /// Whether the lease surely runs. It knows of no theft: [`extend`](Self::extend) asks.
+    /// Whether the lease surely runs, as far as this process knows; [`extend`](Self::extend) asks the server.
     pub fn is_valid(&self) -> bool {
         !self.remaining().is_zero()
     }
 
-    /// Prolongs the lease to this long from now, if the lock is still ours; [`LockError::Lost`] if not. One round trip.
+    /// Ends when the lock is lost: it was found stolen or deleted, its lease could not be renewed in time, or this process slept too
+    /// long. No round trip of its own: theft is found by the next renewal.
     ///
-    /// After [`LockError::Store`] the lease is what it was, or longer. Dropping the future leaves it so too.
+    /// It never ends for a lock that is released, nor while the server is away for less than the lease. Cancel safe.
+    pub async fn lost(&self) {
+        if let Some(holding) = &self.holding {
+            holding.lease.lost().await;
+        }
+    }
+
+    /// A token that is cancelled when the lock is [lost](Self::lost), and never once it is released: for work in other tasks.
+    pub fn cancellation_token(&self) -> CancellationToken {
+        let signal = self.signal.get_or_init(|| {
+            let token = CancellationToken::new();
+            let watched = self.holding.as_ref().map(|holding| (holding.backend.runtime.clone(), holding.lease.clone()));
+            let cancel = token.clone();
+            let task = watched.map(|(runtime, lease)| {
+                runtime.spawn(async move {
+                    lease.lost().await;
+                    cancel.cancel();
+                })
+            });
+            Signal(token, task.map(|task| task.abort_handle()))
+        });
+        signal.0.clone()
+    }
+
+    /// Runs a future for as long as the lock is not [lost](Self::lost); then drops it, with [`LockError::Lost`].
+    pub async fn run<T>(&self, work: impl Future<Output = T>) -> Result<T, LockError> {
+        tokio::select! {
+            biased;
+            () = self.lost() => Err(LockError::Lost),
+            done = work => Ok(done),
+        }
+    }
+
+    /// Sets the lease to this long from now, if the lock is still ours; [`LockError::Lost`] if not. One round trip.
+    ///
+    /// Renewals ask for the same from then on. After [`LockError::Store`] the lease is what it was, or longer. Dropping the future
+    /// leaves it so too.
     #[doc(alias = "refresh")]
     #[doc(alias = "renew")]
     pub async fn extend(&mut self, lease: Duration) -> Result<(), LockError> {
-        let millis = Limits::ttl_millis("extend", lease)?;
+        let Some(holding) = &mut self.holding else { return Err(LockError::Lost) };
         let sent = Instant::now();
         // Should the reply be lost, the reaper must not take the lease for over too early.
-        self.holding.until = self.holding.until.max(sent + lease);
-        let args = [self.holding.token().into(), Arg::Int(millis)];
-        if self.holding.backend.run(&EXTEND, &[self.holding.key()], &args).await? == 1 {
-            self.holding.valid_until = valid_until(sent, lease);
-            return Ok(());
+        holding.lease.asking(sent, lease);
+        let lock = &holding.lease;
+        match holding.backend.server.extend(&lock.keys.lock, lock.token.as_str(), lease).await? {
+            Found::Ours => {
+                holding.lease.prolonged(sent, lease);
+                Ok(())
+            }
+            Found::Nobody | Found::Another => {
+                holding.lease.lose();
+                Err(LockError::Lost)
+            }
         }
-        self.holding.forget();
-        self.holding.valid_until = sent;
-        Err(LockError::Lost)
     }
 
-    /// Gives the lock back, and says whether it was still ours. One round trip.
+    /// Gives the lock back, and says whether it was still ours. One round trip; none if a task of this manager waits and gets it.
     ///
-    /// On an error, or if the future is dropped, it is given back in the background.
+    /// The first who waits for the lock has it at once. On an error, or if the future is dropped, it is given back in the background.
     #[doc(alias = "unlock")]
     pub async fn release(mut self) -> Result<Release, LockError> {
-        let args = [self.holding.token().into()];
-        let released = self.holding.backend.run(&RELEASE, &[self.holding.key()], &args).await?;
-        self.holding.forget();
-        Ok(match released {
-            1 => Release::Released,
-            0 => Release::AlreadyExpired,
-            _ => Release::Stolen,
-        })
+        let Some(holding) = self.holding.take() else { return Ok(Release::AlreadyExpired) };
+        let Err(mut holding) = holding.pass_on() else { return Ok(Release::Released) };
+        let lease = &holding.lease;
+        let found = holding.backend.server.release(&lease.keys, lease.token.as_str(), "").await?;
+        holding.forget();
+        Ok(found.into())
+    }
+
+    /// Ends the guard and leaves the lock as it is, for [`LockManager::from_parts`](crate::LockManager::from_parts) in another process. No
+    /// round trip; nobody renews the lease until then.
+    pub fn into_parts(mut self) -> LockParts {
+        let token = self.holding.take().map(|mut holding| {
+            holding.forget();
+            holding.lease.token.as_str().to_owned()
+        });
+        LockParts { token: token.unwrap_or_default(), fencing_token: self.fencing_token }
+    }
+}
+
+impl Drop for LockGuard {
+    fn drop(&mut self) {
+        // Whoever waits here gets it; else the reaper does.
+        drop(self.holding.take().map(Holding::pass_on));
     }
 }
 

@@ -1,15 +1,25 @@
-use crate::{LockError, LockGuard, LockOptions, backend::Backend, guard::Holding, script::ACQUIRE};
-use kv_core::{Arg, Executed, Keyspace, KvStore, Limits, Result};
+use crate::{
+    LockError, LockGuard, LockOptions, LockParts, LockState,
+    backend::Backend,
+    cohort::{Cohort, Place, Turn},
+    holding::Holding,
+    keys::Naming,
+    lease::Lease,
+    request::Request,
+    server::{Attempt, Found},
+    token::Token,
+};
+use kv_core::{KvStore, Result};
 use std::{sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, timeout_at};
 
-/// Acquires locks on one store. Clones share the store and the task that cleans up.
+/// Acquires locks on one store. Clones share the store, the tasks that renew and clean up, and their place in line.
 #[derive(Clone, Debug)]
 #[doc(alias = "Redlock")]
 pub struct LockManager {
     backend: Arc<Backend>,
-    keys: Keyspace,
-    options: LockOptions,
+    cohort: Arc<Cohort>,
+    naming: Naming,
 }
 
 /// What one try to take a lock finds.
@@ -17,7 +27,7 @@ pub struct LockManager {
 pub enum TryAcquire {
     /// The lock is ours.
     Acquired(LockGuard),
-    /// Somebody else holds it.
+    /// Somebody else holds it, or is the next to.
     Held {
         /// How long the holder's lease still runs, unless extended; `None` for a holder without a lease.
         remaining: Option<Duration>,
@@ -41,66 +51,82 @@ impl LockManager {
     /// runtime; [`Unsupported`](kv_core::ErrorKind::Unsupported) for a store without scripts. No round trip.
     pub fn new(store: Arc<dyn KvStore>, options: LockOptions) -> Result<Self> {
         options.check()?;
-        let keys = Keyspace::new(&options.prefix)?;
-        Ok(Self { backend: Arc::new(Backend::new(store)?), keys, options })
+        let naming = Naming::new(&options)?;
+        Ok(Self { backend: Arc::new(Backend::new(store, options)?), cohort: Arc::default(), naming })
     }
 
-    /// Takes the lock if nobody holds it. One round trip.
+    /// Takes the lock if nobody holds it or waits for it. One round trip.
     ///
     /// An error is never "held by another": the store failed. If it may have been executed, or the future is dropped,
     /// a lock that was taken all the same is released in the background, and by its lease at the latest.
     #[doc(alias = "try_lock")]
     #[doc(alias = "obtain")]
     pub async fn try_acquire(&self, name: &str) -> Result<TryAcquire, LockError> {
-        let key = self.keys.key(name, "")?;
-        let fence = self.keys.key(name, "fence")?;
-        let lease = Limits::ttl_millis("acquire", self.options.lease)?;
-        let token = format!("{:032x}", rand::random::<u128>());
-        // From here on the lock may be ours: whatever ends this call without a verdict leaves it to the reaper.
-        let mut holding = Holding::new(self.backend.clone(), key, token, self.options.lease);
-        let args = [holding.token().into(), Arg::Int(lease)];
-        match self.backend.run(&ACQUIRE, &[holding.key(), &fence], &args).await {
-            Ok(fencing_token) if fencing_token > 0 => {
-                Ok(TryAcquire::Acquired(LockGuard::new(holding, fencing_token as u64)))
-            }
-            Ok(held) => {
-                holding.forget();
-                let remaining = (held < 0).then(|| Duration::from_millis(held.saturating_neg() as u64 - 1));
-                Ok(TryAcquire::Held { remaining })
-            }
-            Err(error) => {
-                if error.executed() == Executed::No {
-                    holding.forget();
+        let mut request = Request::new(self.backend.clone(), self.naming.keys(name)?, None);
+        Ok(match request.ask().await? {
+            Attempt::Ours(last) => TryAcquire::Acquired(request.into_guard(last, None)),
+            Attempt::Held(remaining) => TryAcquire::Held { remaining },
+        })
+    }
+
+    /// Takes the lock, waiting for it no longer than `wait`; [`LockError::Timeout`] when others keep it that long.
+    ///
+    /// One round trip when it is free, none when a task of this manager passes it on; whoever waits is served in the order of coming,
+    /// tasks of one manager together. A waiter is told when its turn has come, and looks for itself a few times per
+    /// [`claim`](LockOptions::claim), so a lost message, a holder that died and a server that was away cost no more than that. A store that
+    /// fails ends the first try with its error; later ones are repeated until `wait` is over. Dropping the future gives up the place in
+    /// line, and the lock if it has just been granted.
+    #[doc(alias = "lock")]
+    pub async fn acquire(&self, name: &str, wait: Duration) -> Result<LockGuard, LockError> {
+        if wait.is_zero() {
+            return self.try_acquire(name).await?.acquired().ok_or(LockError::Timeout);
+        }
+        let keys = self.naming.keys(name)?;
+        let now = Instant::now();
+        let by = now.checked_add(wait).unwrap_or(now + FOREVER);
+        let seat = match self.cohort.join(&keys.lock) {
+            Place::First(seat) => seat,
+            Place::Behind(turn) => match timeout_at(by, turn).await {
+                Ok(Ok(Turn::Lead(seat))) => seat,
+                Ok(Ok(Turn::Hold(holding))) => {
+                    holding.lease.limit(self.backend.options.max_lease);
+                    return Ok(LockGuard::new(*holding));
                 }
-                Err(error.into())
+                Ok(Err(_)) | Err(_) => return Err(LockError::Timeout),
+            },
+        };
+        Request::new(self.backend.clone(), keys, Some(seat)).wait(by).await
+    }
+
+    /// Goes on with a lock that was acquired elsewhere, and sets its lease anew; [`LockError::Lost`] if it is not held by these parts. One round trip.
+    pub async fn from_parts(&self, name: &str, parts: LockParts) -> Result<LockGuard, LockError> {
+        let keys = self.naming.keys(name)?;
+        let (sent, options) = (Instant::now(), &self.backend.options);
+        match self.backend.server.extend(&keys.lock, &parts.token, options.lease).await? {
+            Found::Nobody | Found::Another => Err(LockError::Lost),
+            Found::Ours => {
+                let renewal = options.renew.then_some(options.lease);
+                let lease = Lease::new(keys, Token::from_parts(parts.token), sent, options.lease, renewal);
+                let holding = Holding::new(self.backend.clone(), lease, None, 0..0);
+                Ok(LockGuard::with_fence(holding, parts.fencing_token))
             }
         }
     }
 
-    /// Takes the lock, waiting for it no longer than `wait`; [`LockError::Timeout`] when somebody else keeps it that long.
+    /// Says who holds the lock, for how long, and how many wait. One round trip; changes nothing.
+    pub async fn inspect(&self, name: &str) -> Result<LockState, LockError> {
+        Ok(LockState::parse(&self.backend.server.inspect(&self.naming.keys(name)?).await?)?)
+    }
+
+    /// Takes the lock from whoever holds it, who is told no sooner than by the next renewal, and hands it to the first who waits; says
+    /// whether anybody held it. One round trip.
     ///
-    /// One round trip when it is free. A waiter tries again after a random pause that doubles from
-    /// [`retry_min`](LockOptions::retry_min) to [`retry_max`](LockOptions::retry_max), and as soon as the holder's lease
-    /// ends. Waiters are not served in order. A failing store ends the wait with its error. Dropping the future
-    /// gives up the wait and whatever it may have taken.
-    #[doc(alias = "lock")]
-    pub async fn acquire(&self, name: &str, wait: Duration) -> Result<LockGuard, LockError> {
-        let started = Instant::now();
-        let options = &self.options;
-        let mut pause = options.retry_min;
-        loop {
-            let remaining = match self.try_acquire(name).await? {
-                TryAcquire::Acquired(guard) => return Ok(guard),
-                TryAcquire::Held { remaining } => remaining.unwrap_or(options.retry_max),
-            };
-            let left = wait.saturating_sub(started.elapsed());
-            if left.is_zero() {
-                return Err(LockError::Timeout);
-            }
-            // Redis keeps a key through the millisecond it expires in.
-            let expired = remaining.saturating_add(Duration::from_millis(1));
-            sleep(pause.mul_f64(rand::random()).max(Duration::from_millis(1)).min(expired).min(left)).await;
-            pause = pause.saturating_mul(2).min(options.retry_max);
-        }
+    /// Fencing tokens go on growing: a guarded resource that compares them refuses the former holder as soon as the next one has come.
+    pub async fn force_unlock(&self, name: &str) -> Result<bool, LockError> {
+        let found = self.backend.server.release(&self.naming.keys(name)?, "", "").await?;
+        Ok(found != Found::Nobody)
     }
 }
+
+/// Longer than any process lives.
+const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);

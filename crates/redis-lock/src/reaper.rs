@@ -1,6 +1,5 @@
-use crate::script::RELEASE;
-use kv_core::{Error, KvStore, KvStoreExt, Repeat, Result, RetryPolicy, retry_async};
-use std::sync::Arc;
+use crate::{keys::Keys, server::Server, token::Token};
+use kv_core::{Repeat, RetryPolicy, retry_async};
 use tokio::{
     runtime::Handle,
     sync::mpsc::{self, UnboundedSender},
@@ -8,36 +7,40 @@ use tokio::{
     time::Instant,
 };
 
-/// A lock that may be held and that nobody will release by hand.
+/// A lock that may be held, or a place in line that may be taken, and that nobody will give back by hand.
 #[derive(Debug)]
 pub(crate) struct Leftover {
-    pub(crate) key: String,
-    pub(crate) token: String,
+    pub(crate) keys: Keys,
+    pub(crate) token: Token,
+    /// The place in line, if there may be one.
+    pub(crate) ticket: String,
     /// When the lease ends by itself.
     pub(crate) until: Instant,
 }
 
-/// Releases what dropped guards and dropped acquisitions leave, in a task of its own that ends with the manager and
+/// Gives back what dropped guards and dropped acquisitions leave, in a task of its own that ends with the manager and
 /// its last guard.
 #[derive(Debug)]
 pub(crate) struct Reaper(UnboundedSender<Leftover>);
 
+/// How many are given back at a time.
+const AT_ONCE: usize = 256;
+
 impl Reaper {
-    pub(crate) fn start(store: Arc<dyn KvStore>) -> Result<Self> {
-        let runtime =
-            Handle::try_current().map_err(|_| Error::invalid_config("lock", "needs to be built in a tokio runtime"))?;
+    pub(crate) fn start(runtime: &Handle, server: Server) -> Self {
         let (sender, mut leftovers) = mpsc::unbounded_channel();
         runtime.spawn(async move {
-            let mut batch = Vec::new();
-            while leftovers.recv_many(&mut batch, 64).await > 0 {
-                let mut releases = JoinSet::new();
-                for leftover in batch.drain(..) {
-                    releases.spawn(release(store.clone(), leftover));
+            let mut releases = JoinSet::new();
+            while let Some(leftover) = leftovers.recv().await {
+                while releases.try_join_next().is_some() {}
+                if releases.len() >= AT_ONCE {
+                    releases.join_next().await;
                 }
-                while releases.join_next().await.is_some() {}
+                releases.spawn(release(server.clone(), leftover));
             }
+            while releases.join_next().await.is_some() {}
         });
-        Ok(Self(sender))
+        Self(sender)
     }
 
     /// Never waits and never panics, runtime or not.
@@ -47,17 +50,16 @@ impl Reaper {
     }
 }
 
-/// Compare-and-delete is idempotent, so it is tried until the lease is over anyway.
-async fn release(store: Arc<dyn KvStore>, leftover: Leftover) {
-    let left = leftover.until.saturating_duration_since(Instant::now());
+/// Giving back is idempotent, so it is tried until the lease is over anyway.
+async fn release(server: Server, leftover: Leftover) {
+    let Leftover { keys, token, ticket, until } = leftover;
+    let left = until.saturating_duration_since(Instant::now());
     if left.is_zero() {
         return;
     }
     let policy = RetryPolicy::default().deadline(left.min(RetryPolicy::default().deadline));
-    let released = retry_async(&policy, Repeat::Idempotent, || async {
-        let scripts = store.require_scripts("release")?;
-        scripts.run(&RELEASE, &[&leftover.key], &[leftover.token.as_str().into()]).await
-    });
+    let released =
+        retry_async(&policy, Repeat::Idempotent, || async { server.release(&keys, token.as_str(), &ticket).await });
     if let Err(error) = released.await {
         tracing::warn!(%error, "a dropped lock stays until its lease ends");
     }

@@ -61,6 +61,13 @@ impl Channels {
         heard
     }
 
+    /// How many subscriptions name this channel: Redis' `PUBSUB NUMSUB`.
+    pub(super) fn listeners(&self, channel: &str) -> u64 {
+        let subscribers = self.lock();
+        let feeds = subscribers.by_channel.get(channel).into_iter().flatten();
+        feeds.filter(|feed| !feed.is_closed()).count() as u64
+    }
+
     pub(super) fn subscribe(&self, by: By, names: &[&str]) -> Subscription {
         let mut names: Vec<Arc<str>> = names.iter().map(|name| Arc::from(*name)).collect();
         names.sort_unstable();
@@ -114,6 +121,7 @@ mod tests {
         let two = channels.subscribe(By::Channel, &["b"]);
         let three = channels.subscribe(By::Pattern, &["b*", "?"]);
         assert_eq!(channels.publish("b", &Bytes::new()), 4);
+        assert_eq!((channels.listeners("b"), channels.listeners("c")), (2, 0), "patterns do not count");
         drop(one);
         assert_eq!(channels.lock().by_channel.keys().map(|name| &**name).collect::<Vec<_>>(), ["b"]);
         assert_eq!(channels.publish("b", &Bytes::new()), 3);

@@ -104,6 +104,11 @@ impl<'a> TwinContext<'a> {
         self.entries.set_expires_at(key, expires_at, now)
     }
 
+    /// How many subscriptions name a channel, those by pattern not counted: Redis' `PUBSUB NUMSUB`.
+    pub fn listeners(&self, channel: &str) -> u64 {
+        self.channels.listeners(channel)
+    }
+
     /// Publishes a message, and says how many subscribers got it.
     pub fn publish(&mut self, channel: &str, payload: impl Into<Bytes>) -> u64 {
         self.channels.publish(channel, &payload.into())

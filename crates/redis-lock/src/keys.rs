@@ -1,0 +1,90 @@
+use crate::{KeyStyle, LockOptions};
+use kv_core::{Error, Keyspace, Result};
+use std::sync::Arc;
+
+/// The keys of one lock, all in one hash slot.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keys {
+    pub(crate) lock: Arc<str>,
+    pub(crate) fence: String,
+    pub(crate) line: String,
+}
+
+/// Makes the keys of names.
+#[derive(Clone, Debug)]
+pub(crate) enum Naming {
+    Tagged(Keyspace),
+    /// What other libraries put before a name.
+    Plain(String),
+}
+
+impl Naming {
+    pub(crate) fn new(options: &LockOptions) -> Result<Self> {
+        Ok(match options.key_style {
+            KeyStyle::Tagged => Self::Tagged(Keyspace::new(&options.prefix)?),
+            KeyStyle::Verbatim => Self::Plain(String::new()),
+            KeyStyle::Prefix => Self::Plain(options.prefix.clone()),
+            KeyStyle::Spring => Self::Plain(format!("{}:", options.prefix)),
+        })
+    }
+
+    pub(crate) fn keys(&self, name: &str) -> Result<Keys> {
+        match self {
+            Self::Tagged(space) => Ok(Keys {
+                lock: space.key(name, "")?.into(),
+                fence: space.key(name, "fence")?,
+                line: space.key(name, "line")?,
+            }),
+            Self::Plain(_) if name.is_empty() => Err(Error::invalid_input("lock", "name must not be empty")),
+            Self::Plain(prefix) => {
+                let lock = format!("{prefix}{name}");
+                let beside = beside(&lock)
+                    .ok_or_else(|| Error::invalid_input("lock", "no key can share the hash slot of this name"))?;
+                Ok(Keys {
+                    fence: format!("{beside}:lock-fence"),
+                    line: format!("{beside}:lock-line"),
+                    lock: lock.into(),
+                })
+            }
+        }
+    }
+}
+
+/// What other keys of a key's hash slot begin with: the key itself where it has a hash tag, else the key as a tag.
+fn beside(key: &str) -> Option<String> {
+    let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
+    match tag {
+        Some("") => None,
+        Some(_) => Some(key.to_owned()),
+        None if key.contains('}') => None,
+        None => Some(format!("{{{key}}}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tag(key: &str) -> &str {
+        let tagged = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
+        tagged.filter(|tag| !tag.is_empty()).unwrap_or(key)
+    }
+
+    #[test]
+    fn keys_of_other_libraries_have_neighbours_in_their_slot() {
+        let plain = |style, prefix: &str| Naming::new(&LockOptions::default().key_style(style).prefix(prefix)).unwrap();
+        for name in ["job", "a{b}c", "{b}", "a{b", "{", "x{y}{z}", "ü"] {
+            let keys = plain(KeyStyle::Verbatim, "").keys(name).unwrap();
+            assert_eq!(&*keys.lock, name);
+            assert_eq!(tag(&keys.lock), tag(&keys.fence), "{name}");
+            assert_eq!(tag(&keys.lock), tag(&keys.line), "{name}");
+            assert!(keys.fence != keys.line && keys.fence != *keys.lock);
+        }
+        for name in ["", "a}b", "{}a", "a{}b}"] {
+            assert!(plain(KeyStyle::Verbatim, "").keys(name).is_err(), "{name}");
+        }
+        assert_eq!(&*plain(KeyStyle::Prefix, "redlock:").keys("a").unwrap().lock, "redlock:a");
+        assert_eq!(&*plain(KeyStyle::Spring, "registry").keys("a").unwrap().lock, "registry:a");
+        assert_eq!(&*plain(KeyStyle::Tagged, "lock").keys("a").unwrap().lock, "lock:{a}");
+    }
+}

@@ -1,0 +1,142 @@
+use crate::{
+    LockError, LockGuard,
+    backend::Backend,
+    cohort::Seat,
+    holding::Holding,
+    keys::Keys,
+    lease::Lease,
+    mailbox::{News, Wait},
+    reaper::Leftover,
+    server::{Attempt, Claimant},
+    token::Token,
+};
+use kv_core::{Executed, Result};
+use std::{mem, sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+/// One acquisition until it is decided. Dropped before, whatever it may have on the server goes to the reaper.
+pub(crate) struct Request {
+    backend: Arc<Backend>,
+    seat: Option<Seat>,
+    /// What it may have.
+    left: Leftover,
+    undecided: bool,
+    reserve: u64,
+    /// When that was sent which the server answered last.
+    sent: Instant,
+}
+
+/// Fencing tokens for whoever waits: tasks that come meanwhile are served too.
+const RESERVE_IN_LINE: u64 = 8;
+const LONGEST_RESERVE: u64 = 512;
+
+impl Request {
+    pub(crate) fn new(backend: Arc<Backend>, keys: Keys, seat: Option<Seat>) -> Self {
+        let token = Token::random(backend.options.label.as_deref());
+        let sent = Instant::now();
+        // As often again as tasks wait: more come while they are served.
+        let reserve = seat.as_ref().map_or(1, |seat| (2 * seat.behind() as u64).clamp(1, LONGEST_RESERVE));
+        let left = Leftover { keys, token, ticket: String::new(), until: sent };
+        Self { backend, seat, left, undecided: false, reserve, sent }
+    }
+
+    /// Asks once.
+    pub(crate) async fn ask(&mut self) -> Result<Attempt> {
+        let lease = self.backend.options.lease;
+        let left = &mut self.left;
+        let sent = Instant::now();
+        left.until = sent + lease;
+        let was_in_line = self.undecided;
+        // From here on the lock may be ours: whatever ends this call without a verdict leaves it to the reaper.
+        self.undecided = true;
+        let claimant = Claimant { token: left.token.as_str(), lease, reserve: self.reserve, ticket: &left.ticket };
+        let answer = self.backend.server.acquire(&left.keys, claimant).await;
+        match &answer {
+            Ok(Attempt::Held(_)) => self.undecided = !left.ticket.is_empty(),
+            Err(error) if error.executed() == Executed::No => self.undecided = was_in_line,
+            Ok(Attempt::Ours(_)) | Err(_) => {}
+        }
+        if answer.is_ok() {
+            self.sent = sent;
+        }
+        answer
+    }
+
+    /// Asks until the lock is ours or time is up.
+    pub(crate) async fn wait(mut self, by: Instant) -> Result<LockGuard, LockError> {
+        let claim = self.backend.options.claim_within_lease();
+        let mut wait = self.backend.mailbox.address().is_some().then(|| self.line_up());
+        loop {
+            let (remaining, failure) = match self.ask().await {
+                Ok(Attempt::Ours(last)) => return Ok(self.into_guard(last, None)),
+                Ok(Attempt::Held(remaining)) => (remaining, None),
+                // Whoever stands in line stays there while a server comes back.
+                Err(error) if wait.is_some() && error.is_temporary() => (None, Some(error)),
+                Err(error) => return Err(error.into()),
+            };
+            if Instant::now() >= by {
+                return Err(failure.map_or(LockError::Timeout, LockError::Store));
+            }
+            let Some(wait) = &mut wait else {
+                self.open_mailbox(by).await;
+                wait = Some(self.line_up());
+                continue;
+            };
+            // Redis keeps a key through the millisecond it expires in.
+            let expired = remaining.map_or(claim, |remaining| remaining + Duration::from_millis(1));
+            let look = Instant::now() + (claim / 4).mul_f64(rand::random_range(0.8..1.0)).min(expired);
+            tokio::select! {
+                biased;
+                news = wait.news() => if let News::Granted(last) = news {
+                    // Granted after the last answer was asked for, so the claim runs from there at least.
+                    let runs = (self.sent + claim).saturating_duration_since(Instant::now());
+                    if self.backend.options.renew && runs > claim / 4 {
+                        return Ok(self.into_guard(last, Some(claim)));
+                    }
+                    *wait = self.backend.mailbox.wait(self.left.token.as_str());
+                },
+                () = sleep_until(look.min(by)) => if Instant::now() >= by {
+                    return Err(failure.map_or(LockError::Timeout, LockError::Store));
+                },
+            }
+        }
+    }
+
+    /// Without a mailbox nobody tells it anything, and it looks for itself.
+    async fn open_mailbox(&self, by: Instant) {
+        if let Ok(Err(error)) = timeout_at(by, self.backend.mailbox.open(&self.backend.server)).await {
+            tracing::warn!(%error, "cannot subscribe: waiters of locks look for themselves");
+        }
+    }
+
+    /// Waits in line from the next question on.
+    fn line_up(&mut self) -> Wait {
+        self.reserve = self.reserve.max(RESERVE_IN_LINE);
+        let claim = self.backend.options.claim_within_lease();
+        let channel = self.backend.mailbox.address().unwrap_or_default();
+        self.left.ticket = self.left.token.ticket(claim, self.reserve, channel);
+        self.backend.mailbox.wait(self.left.token.as_str())
+    }
+
+    /// The guard of a lock that is ours: for the lease, or for the claim of somebody who waited.
+    pub(crate) fn into_guard(mut self, last: u64, claim: Option<Duration>) -> LockGuard {
+        self.undecided = false;
+        let options = &self.backend.options;
+        let lease = claim.unwrap_or(options.lease);
+        let renewal = options.renew.then_some(options.lease);
+        let fences = (last + 1).saturating_sub(self.reserve)..last + 1;
+        let (keys, token) = (mem::take(&mut self.left.keys), mem::take(&mut self.left.token));
+        let lease = Lease::new(keys, token, self.sent, lease, renewal);
+        LockGuard::new(Holding::new(self.backend.clone(), lease, self.seat.take(), fences))
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        if self.undecided {
+            let Leftover { keys, token, ticket, until } = &mut self.left;
+            let (keys, token, ticket) = (mem::take(keys), mem::take(token), mem::take(ticket));
+            self.backend.reaper.take(Leftover { keys, token, ticket, until: *until });
+        }
+    }
+}

@@ -1,0 +1,129 @@
+use crate::{
+    keys::Keys,
+    script::{ACQUIRE, EXTEND, INSPECT, RELEASE},
+};
+use kv_core::{Arg, AtomicBatch, Error, KvStore, KvStoreExt, Limits, PubSub, Reply, Result, ScriptCall, ScriptStore};
+use std::{sync::Arc, time::Duration};
+
+/// The scripts, on the store.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    store: Arc<dyn KvStore>,
+    /// Whether there is one server, which then knows everybody who listens.
+    is_one: bool,
+}
+
+/// What a script found under the key of a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Ours,
+    Nobody,
+    Another,
+}
+
+/// What an attempt to acquire found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Attempt {
+    /// The lock is ours, with all fencing tokens up to this one.
+    Ours(u64),
+    /// Somebody else has it, for so long; `None` for one without a lease.
+    Held(Option<Duration>),
+}
+
+/// Somebody who waits, or would if need be.
+#[derive(Clone, Debug)]
+pub(crate) struct Claimant<'a> {
+    pub(crate) token: &'a str,
+    pub(crate) lease: Duration,
+    pub(crate) reserve: u64,
+    /// Empty for one that does not wait.
+    pub(crate) ticket: &'a str,
+}
+
+impl Server {
+    pub(crate) fn new(store: Arc<dyn KvStore>) -> Result<Self> {
+        store.require_scripts("lock")?;
+        let is_one = store.capabilities().atomic_batch == AtomicBatch::All;
+        Ok(Self { store, is_one })
+    }
+
+    pub(crate) fn pubsub(&self) -> Option<&dyn PubSub> {
+        self.store.pubsub()
+    }
+
+    pub(crate) async fn acquire(&self, keys: &Keys, claimant: Claimant<'_>) -> Result<Attempt> {
+        let lease = Limits::ttl_millis("acquire", claimant.lease)?;
+        let reserve = i64::try_from(claimant.reserve).unwrap_or(i64::MAX);
+        let knows = Arg::Int(i64::from(self.is_one));
+        let args = [claimant.token.into(), lease.into(), reserve.into(), claimant.ticket.into(), knows];
+        let reply = self.scripts("acquire")?.run(&ACQUIRE, &[&keys.lock, &keys.fence, &keys.line], &args).await?;
+        Ok(match reply.into_int("acquire")? {
+            last @ 1.. => Attempt::Ours(last.unsigned_abs()),
+            0 => Attempt::Held(None),
+            held => Attempt::Held(Some(Duration::from_millis(held.unsigned_abs() - 1))),
+        })
+    }
+
+    /// Sets the lease, if the lock is the token's.
+    pub(crate) async fn extend(&self, lock: &str, token: &str, lease: Duration) -> Result<Found> {
+        let args = [token.into(), Limits::ttl_millis("extend", lease)?.into()];
+        found(self.scripts("extend")?.run(&EXTEND, &[lock], &args).await?)
+    }
+
+    /// The same for many at once. With several servers each is asked by itself: one that hangs keeps no other from its answer.
+    pub(crate) async fn extend_many(&self, asked: &[(Arc<str>, String, Duration)]) -> Vec<Result<Found>> {
+        if !self.is_one {
+            return self.extend_each(asked).await;
+        }
+        let mut args = Vec::with_capacity(asked.len());
+        for (lock, token, lease) in asked {
+            let millis = Limits::ttl_millis("extend", *lease).unwrap_or(i64::MAX);
+            args.push(([&**lock], [token.as_str().into(), Arg::Int(millis)]));
+        }
+        let calls: Vec<_> = args.iter().map(|(keys, args)| ScriptCall { keys, args }).collect();
+        let replies = match self.scripts("extend") {
+            Ok(scripts) => scripts.run_many(&EXTEND, &calls).await,
+            Err(error) => Err(error),
+        };
+        match replies {
+            Ok(replies) => replies.into_iter().map(|reply| reply.and_then(found)).collect(),
+            Err(error) => asked.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    async fn extend_each(&self, asked: &[(Arc<str>, String, Duration)]) -> Vec<Result<Found>> {
+        let calls = asked.iter().map(|(lock, token, lease)| {
+            let (server, lock, token, lease) = (self.clone(), lock.clone(), token.clone(), *lease);
+            tokio::spawn(async move { server.extend(&lock, &token, lease).await })
+        });
+        let calls: Vec<_> = calls.collect();
+        let mut replies = Vec::with_capacity(calls.len());
+        for call in calls {
+            replies.push(call.await.unwrap_or_else(|_| Err(Error::invalid_config("extend", "the runtime shuts down"))));
+        }
+        replies
+    }
+
+    /// Gives the lock back, or the place in line with this ticket.
+    pub(crate) async fn release(&self, keys: &Keys, token: &str, ticket: &str) -> Result<Found> {
+        let args = [token.into(), ticket.into(), Arg::Int(i64::from(self.is_one))];
+        found(self.scripts("release")?.run(&RELEASE, &[&keys.lock, &keys.fence, &keys.line], &args).await?)
+    }
+
+    pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Vec<Reply>> {
+        let reply = self.scripts("inspect")?.run(&INSPECT, &[&keys.lock, &keys.fence, &keys.line], &[]).await?;
+        reply.into_array("inspect")
+    }
+
+    fn scripts(&self, operation: &'static str) -> Result<&dyn ScriptStore> {
+        self.store.require_scripts(operation)
+    }
+}
+
+fn found(reply: Reply) -> Result<Found> {
+    Ok(match reply.into_int("lock")? {
+        1 => Found::Ours,
+        0 => Found::Nobody,
+        _ => Found::Another,
+    })
+}

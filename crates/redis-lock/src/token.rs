@@ -1,0 +1,35 @@
+use std::{fmt, time::Duration};
+
+/// What an acquisition writes under the key of its lock: 128 random bits, and a label if the options have one.
+#[derive(Clone, Default)]
+pub(crate) struct Token(String);
+
+impl Token {
+    pub(crate) fn random(label: Option<&str>) -> Self {
+        let bits = rand::random::<u128>();
+        Self(match label {
+            None => format!("{bits:032x}"),
+            Some(label) => format!("{bits:032x}@{label}"),
+        })
+    }
+
+    pub(crate) fn from_parts(token: String) -> Self {
+        Self(token)
+    }
+
+    /// The place in line of this token's owner.
+    pub(crate) fn ticket(&self, claim: Duration, reserve: u64, channel: &str) -> String {
+        format!("{}:{}:{reserve}:{channel}", self.0, claim.as_millis())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whoever knows a token can release its lock.
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token")
+    }
+}
