@@ -202,9 +202,9 @@ fn lock_scripts_equal_their_twins() {
             _ => format!("token-{token}:{claim}:{reserve}:{channel}"),
         };
         let (token, ticket) = (OwnedArg::Text(format!("token-{token}")), OwnedArg::Text(ticket));
-        let knows = OwnedArg::Int(number % 2);
+        let (knows, is_old) = (OwnedArg::Int(number % 2), OwnedArg::Int(i64::from(number % 3 == 0)));
         match name {
-            "redis-lock/acquire" => vec![token, hours(number), OwnedArg::Int(reserve), ticket, knows],
+            "redis-lock/acquire" => vec![token, hours(number), OwnedArg::Int(reserve), ticket, knows, is_old],
             "redis-lock/release" if number == 9 => vec![OwnedArg::Text(String::new()), ticket, knows],
             "redis-lock/release" => vec![token, ticket, knows],
             "redis-lock/inspect" => vec![],

@@ -16,6 +16,7 @@ on_every_backend!(
     tasks_are_served_in_order_each_with_a_larger_number,
     other_processes_are_served_between_batches,
     a_stolen_lock_is_not_passed_on,
+    a_place_in_line_outlives_whoever_gave_it_up,
 );
 
 const LONG: Duration = Duration::from_secs(8);
@@ -91,6 +92,36 @@ async fn a_stolen_lock_is_not_passed_on(backend: &Backend) {
     let next = soon("the next", waiter).await.unwrap().unwrap();
     assert!(next.fencing_token() > before);
     assert!(backend.store.exists("lock:{job}").await.unwrap(), "it has one of its own");
+}
+
+async fn a_place_in_line_outlives_whoever_gave_it_up(backend: &Backend) {
+    let (holder, ours, theirs) = (manager(backend), manager(backend), manager(backend));
+    let guard = holder.acquire("job", LONG).await.unwrap();
+    let served = Arc::new(Mutex::new(Vec::new()));
+    let wait = |locks: &LockManager, name: &'static str| {
+        let (locks, served) = (locks.clone(), served.clone());
+        tokio::spawn(async move {
+            let guard = locks.acquire("job", LONG).await.unwrap();
+            served.lock().unwrap().push(name);
+            drop(guard);
+        })
+    };
+    let waiting = |count| {
+        let holder = &holder;
+        async move { eventually("in line", || async { holder.inspect("job").await.unwrap().waiting == count }).await }
+    };
+    let first = wait(&ours, "first");
+    waiting(1).await;
+    let heir = wait(&ours, "heir");
+    tokio::task::yield_now().await;
+    let other = wait(&theirs, "other");
+    waiting(2).await;
+    first.abort();
+    assert!(first.await.is_err());
+    guard.release().await.unwrap();
+    soon("the heir", heir).await.unwrap();
+    soon("the other", other).await.unwrap();
+    assert_eq!(*served.lock().unwrap(), ["heir", "other"]);
 }
 
 /// How many calls a store carries out.

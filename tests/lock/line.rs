@@ -20,6 +20,7 @@ on_every_backend!(
     a_deleted_lock_wakes_whoever_waits,
     a_wait_on_somebody_elses_lock_looks_again,
     waits_leave_nothing_behind,
+    a_letter_that_comes_too_late_grants_nothing,
 );
 
 const LONG: Duration = Duration::from_secs(8);
@@ -178,6 +179,40 @@ async fn waits_leave_nothing_behind(backend: &Backend) {
     })
     .await;
 }
+
+async fn a_letter_that_comes_too_late_grants_nothing(backend: &Backend) {
+    let options = LockOptions::default().claim(Duration::from_millis(200));
+    let holder = manager(backend).try_acquire("job").await.unwrap().acquired().unwrap();
+    let waiter = line_up_with(LockManager::new(backend.store.clone(), options).unwrap(), "job").await;
+    // The waiter is granted the lock, and its letter is on its way for longer than its claim.
+    let keys = ["lock:{job}", "lock:{job}:line"];
+    let ticket = backend.run(&GRANT, &keys, &[]).await.unwrap().into_bytes("test").unwrap().unwrap();
+    let ticket = String::from_utf8(ticket.to_vec()).unwrap();
+    let locks = manager(backend);
+    eventually("in line again", || async { locks.inspect("job").await.unwrap().waiting == 1 }).await;
+    let (token, channel) = (ticket.split(':').next().unwrap(), ticket.splitn(4, ':').nth(3).unwrap());
+    let pubsub = backend.store.pubsub().unwrap();
+    let channel = channel.strip_prefix(&backend.name("")).unwrap_or(channel);
+    assert!(pubsub.publish(channel, format!("{token}:{}", i64::MAX).as_bytes()).await.unwrap() <= 1);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!waiter.is_finished(), "somebody else has the lock");
+    backend.store.delete(&["lock:{job}"]).await.unwrap();
+    soon("the waiter", waiter).await.unwrap().unwrap().release().await.unwrap();
+    drop(holder);
+}
+
+/// Grants the lock to the first in line, whose claim is over at once, and to somebody else after that.
+static GRANT: kv_core::Script = kv_core::Script::new(
+    "test/grant",
+    "local ticket = redis.call('LPOP', KEYS[2]) redis.call('SET', KEYS[1], 'somebody', 'PX', 60000) return ticket",
+    |store, keys, _| {
+        type Line = std::collections::VecDeque<Box<str>>;
+        let ticket = store.state::<Line>(keys[1])?.and_then(std::collections::VecDeque::pop_front).unwrap_or_default();
+        store.delete(keys[1]);
+        store.set(keys[0], "somebody", Some(60_000));
+        Ok(kv_core::Reply::Bytes(String::from(ticket).into()))
+    },
+);
 
 static FORGE: kv_core::Script = kv_core::Script::new(
     "test/forge",

@@ -8,8 +8,9 @@
 -- ARGV[3]  how many fencing tokens to reserve
 -- ARGV[4]  ticket, token:claim:reserve:channel with the claim in milliseconds and perhaps no channel; empty to not wait
 -- ARGV[5]  1 if the server knows everybody who listens to a channel, so that a waiter without a listener is gone
+-- ARGV[6]  1 if the ticket has been in line before, 0 if it is new
 --
--- Returns  the last fencing token reserved (> 0), or -1 - the holder's remaining lease in milliseconds, or 0 if the holder has no lease
+-- Returns  the last fencing token reserved (> 0), or -1 - the holder's lease in milliseconds, 0 if it has none, or nil if the ticket is in line no more
 if redis.call("SET", KEYS[1], ARGV[1], "NX", "PX", ARGV[2]) then
   local token, claim, count, channel, listeners
   repeat
@@ -37,8 +38,7 @@ if redis.call("SET", KEYS[1], ARGV[1], "NX", "PX", ARGV[2]) then
   redis.call("SET", KEYS[1], token, "PX", claim)
   redis.pcall("PUBLISH", channel, token .. ":" .. string.format("%.0f", last))
 end
-local owner = redis.pcall("GET", KEYS[1])
-if owner == ARGV[1] then
+if redis.pcall("GET", KEYS[1]) == ARGV[1] then
   -- Granted, and the message of it is late or lost.
   redis.call("PEXPIRE", KEYS[1], ARGV[2])
   local last = redis.pcall("GET", KEYS[2])
@@ -47,6 +47,8 @@ if owner == ARGV[1] then
 end
 if ARGV[4] ~= "" then
   if not redis.call("LPOS", KEYS[3], ARGV[4]) then
+    -- It was granted, and its claim is over: a letter of that may still come, so this ticket must not be granted again.
+    if ARGV[6] == "1" then return false end
     redis.call("RPUSH", KEYS[3], ARGV[4])
   end
   -- Whoever waits comes again long before.

@@ -1,4 +1,4 @@
-use crate::holding::Holding;
+use crate::{holding::Holding, request::Request};
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
@@ -24,6 +24,8 @@ struct Queue {
 pub(crate) enum Turn {
     /// To deal with the server.
     Lead(Seat),
+    /// To deal with the server from the place in line that somebody gave up.
+    LeadOn(Box<Request>),
     /// To have the lock.
     Hold(Box<Holding>),
 }

@@ -47,7 +47,7 @@ impl Holding {
             match next.send(Turn::Hold(holding)) {
                 Ok(()) => return Ok(()),
                 Err(Turn::Hold(back)) => holding = back,
-                Err(Turn::Lead(_)) => return Ok(()),
+                Err(Turn::Lead(_) | Turn::LeadOn(_)) => return Ok(()),
             }
         }
         Err(*holding)

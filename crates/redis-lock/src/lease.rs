@@ -53,7 +53,7 @@ impl Lease {
             renewal,
             renew_until: None,
             renew_at: sent + lease / 3,
-            until: sent + lease,
+            until: Instant::now() + lease,
             valid_until: valid_until(sent, lease),
         };
         Self { keys, token, terms: Mutex::new(terms), changed: Notify::new() }
@@ -84,7 +84,7 @@ impl Lease {
         let renewal = terms.renewal.filter(|_| terms.state == State::Held && now >= terms.renew_at)?;
         let left = terms.renew_until.map_or(renewal, |until| until.saturating_duration_since(now).min(renewal));
         let prolongs = now + left > terms.until;
-        terms.renew_at = now + renewal / 12;
+        terms.renew_at = now + terms.valid_until.saturating_duration_since(now) / 8;
         prolongs.then(|| terms.until = now + left)?;
         Some(left)
     }

@@ -66,6 +66,7 @@ impl LockManager {
         Ok(match request.ask().await? {
             Attempt::Ours(last) => TryAcquire::Acquired(request.into_guard(last, None)),
             Attempt::Held(remaining) => TryAcquire::Held { remaining },
+            Attempt::Passed => TryAcquire::Held { remaining: None },
         })
     }
 
@@ -88,6 +89,7 @@ impl LockManager {
             Place::First(seat) => seat,
             Place::Behind(turn) => match timeout_at(by, turn).await {
                 Ok(Ok(Turn::Lead(seat))) => seat,
+                Ok(Ok(Turn::LeadOn(request))) => return request.wait(by).await,
                 Ok(Ok(Turn::Hold(holding))) => {
                     holding.lease.limit(self.backend.options.max_lease);
                     return Ok(LockGuard::new(*holding));

@@ -1,7 +1,7 @@
 use crate::{
     LockError, LockGuard,
     backend::Backend,
-    cohort::Seat,
+    cohort::{Seat, Turn},
     holding::Holding,
     keys::Keys,
     lease::Lease,
@@ -14,13 +14,17 @@ use kv_core::{Executed, Result};
 use std::{mem, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// One acquisition until it is decided. Dropped before, whatever it may have on the server goes to the reaper.
+/// One acquisition until it is decided. Dropped before, its place in line goes to the next task that waits, and whatever else it may
+/// have on the server to the reaper.
+#[derive(Debug)]
 pub(crate) struct Request {
     backend: Arc<Backend>,
     seat: Option<Seat>,
     /// What it may have.
     left: Leftover,
     undecided: bool,
+    /// Whether the ticket is known to have been in line.
+    in_line: bool,
     reserve: u64,
     /// When that was sent which the server answered last.
     sent: Instant,
@@ -37,7 +41,7 @@ impl Request {
         // As often again as tasks wait: more come while they are served.
         let reserve = seat.as_ref().map_or(1, |seat| (2 * seat.behind() as u64).clamp(1, LONGEST_RESERVE));
         let left = Leftover { keys, token, ticket: String::new(), until: sent };
-        Self { backend, seat, left, undecided: false, reserve, sent }
+        Self { backend, seat, left, undecided: false, in_line: false, reserve, sent }
     }
 
     /// Asks once.
@@ -46,15 +50,18 @@ impl Request {
         let left = &mut self.left;
         let sent = Instant::now();
         left.until = sent + lease;
-        let was_in_line = self.undecided;
+        let was_undecided = self.undecided;
         // From here on the lock may be ours: whatever ends this call without a verdict leaves it to the reaper.
         self.undecided = true;
-        let claimant = Claimant { token: left.token.as_str(), lease, reserve: self.reserve, ticket: &left.ticket };
+        let (token, ticket) = (left.token.as_str(), left.ticket.as_str());
+        let claimant = Claimant { token, lease, reserve: self.reserve, ticket, is_old: self.in_line };
         let answer = self.backend.server.acquire(&left.keys, claimant).await;
         match &answer {
-            Ok(Attempt::Held(_)) => self.undecided = !left.ticket.is_empty(),
-            Err(error) if error.executed() == Executed::No => self.undecided = was_in_line,
-            Ok(Attempt::Ours(_)) | Err(_) => {}
+            Ok(Attempt::Held(_)) => (self.undecided, self.in_line) = (!left.ticket.is_empty(), !left.ticket.is_empty()),
+            Ok(Attempt::Passed) => (self.undecided, self.in_line) = (false, false),
+            Err(error) if error.executed() == Executed::No => self.undecided = was_undecided,
+            Err(_) => self.in_line = !left.ticket.is_empty(),
+            Ok(Attempt::Ours(_)) => {}
         }
         if answer.is_ok() {
             self.sent = sent;
@@ -65,11 +72,19 @@ impl Request {
     /// Asks until the lock is ours or time is up.
     pub(crate) async fn wait(mut self, by: Instant) -> Result<LockGuard, LockError> {
         let claim = self.backend.options.claim_within_lease();
-        let mut wait = self.backend.mailbox.address().is_some().then(|| self.line_up());
+        let mut wait = match self.left.ticket.is_empty() {
+            true => self.backend.mailbox.address().is_some().then(|| self.line_up()),
+            false => Some(self.listen()),
+        };
         loop {
             let (remaining, failure) = match self.ask().await {
                 Ok(Attempt::Ours(last)) => return Ok(self.into_guard(last, None)),
                 Ok(Attempt::Held(remaining)) => (remaining, None),
+                Ok(Attempt::Passed) => {
+                    self.left.token = Token::random(self.backend.options.label.as_deref());
+                    wait = Some(self.line_up());
+                    continue;
+                }
                 // Whoever stands in line stays there while a server comes back.
                 Err(error) if wait.is_some() && error.is_temporary() => (None, Some(error)),
                 Err(error) => return Err(error.into()),
@@ -93,7 +108,7 @@ impl Request {
                     if self.backend.options.renew && runs > claim / 4 {
                         return Ok(self.into_guard(last, Some(claim)));
                     }
-                    *wait = self.backend.mailbox.wait(self.left.token.as_str());
+                    *wait = self.listen();
                 },
                 () = sleep_until(look.min(by)) => if Instant::now() >= by {
                     return Err(failure.map_or(LockError::Timeout, LockError::Store));
@@ -115,6 +130,10 @@ impl Request {
         let claim = self.backend.options.claim_within_lease();
         let channel = self.backend.mailbox.address().unwrap_or_default();
         self.left.ticket = self.left.token.ticket(claim, self.reserve, channel);
+        self.listen()
+    }
+
+    fn listen(&self) -> Wait {
         self.backend.mailbox.wait(self.left.token.as_str())
     }
 
@@ -133,10 +152,33 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        if self.undecided {
-            let Leftover { keys, token, ticket, until } = &mut self.left;
-            let (keys, token, ticket) = (mem::take(keys), mem::take(token), mem::take(ticket));
-            self.backend.reaper.take(Leftover { keys, token, ticket, until: *until });
+        if !self.undecided {
+            return;
         }
+        let Leftover { keys, token, ticket, until } = &mut self.left;
+        let left =
+            Leftover { keys: mem::take(keys), token: mem::take(token), ticket: mem::take(ticket), until: *until };
+        match self.seat.take() {
+            Some(seat) if !left.ticket.is_empty() => self.bequeath(left, seat),
+            _ => self.backend.reaper.take(left),
+        }
+    }
+}
+
+impl Request {
+    /// Leaves the place in line to the next task that waits behind.
+    fn bequeath(&self, left: Leftover, seat: Seat) {
+        let Self { backend, in_line, reserve, sent, .. } = self;
+        let (backend, in_line, reserve, sent) = (backend.clone(), *in_line, *reserve, *sent);
+        let mut heir = Box::new(Self { backend, seat: Some(seat), left, undecided: true, in_line, reserve, sent });
+        while let Some(next) = heir.seat.as_ref().and_then(Seat::next) {
+            match next.send(Turn::LeadOn(heir)) {
+                Ok(()) => return,
+                Err(Turn::LeadOn(back)) => heir = back,
+                Err(Turn::Lead(_) | Turn::Hold(_)) => return,
+            }
+        }
+        // Nobody is behind: with the seat gone first, it does not come back here.
+        drop(heir.seat.take());
     }
 }

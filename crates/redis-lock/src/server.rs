@@ -28,6 +28,8 @@ pub(crate) enum Attempt {
     Ours(u64),
     /// Somebody else has it, for so long; `None` for one without a lease.
     Held(Option<Duration>),
+    /// The same, and the place in line is gone: it was granted, and not claimed in time.
+    Passed,
 }
 
 /// Somebody who waits, or would if need be.
@@ -38,6 +40,8 @@ pub(crate) struct Claimant<'a> {
     pub(crate) reserve: u64,
     /// Empty for one that does not wait.
     pub(crate) ticket: &'a str,
+    /// Whether the ticket has been in line before.
+    pub(crate) is_old: bool,
 }
 
 impl Server {
@@ -55,8 +59,12 @@ impl Server {
         let lease = Limits::ttl_millis("acquire", claimant.lease)?;
         let reserve = i64::try_from(claimant.reserve).unwrap_or(i64::MAX);
         let knows = Arg::Int(i64::from(self.is_one));
-        let args = [claimant.token.into(), lease.into(), reserve.into(), claimant.ticket.into(), knows];
+        let is_old = Arg::Int(i64::from(claimant.is_old));
+        let args = [claimant.token.into(), lease.into(), reserve.into(), claimant.ticket.into(), knows, is_old];
         let reply = self.scripts("acquire")?.run(&ACQUIRE, &[&keys.lock, &keys.fence, &keys.line], &args).await?;
+        if reply == Reply::Nil {
+            return Ok(Attempt::Passed);
+        }
         Ok(match reply.into_int("acquire")? {
             last @ 1.. => Attempt::Ours(last.unsigned_abs()),
             0 => Attempt::Held(None),

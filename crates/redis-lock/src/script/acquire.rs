@@ -9,7 +9,7 @@ use kv_core::{Arg, Error, ErrorKind, Reply, Result, TwinContext};
 const LINE_TTL: i64 = 30_000;
 
 pub(super) fn acquire(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
-    let (&[lock, fence, line], &[token, lease, count, ticket, knows_listeners]) = (keys, args) else {
+    let (&[lock, fence, line], &[token, lease, count, ticket, knows_listeners, is_old]) = (keys, args) else {
         return Err(Error::wrong_arity());
     };
     let (lease, count, knows_listeners) = (lease.to_int()?, count.to_int()?, knows_listeners.to_int()? == 1);
@@ -43,9 +43,10 @@ pub(super) fn acquire(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_
     }
     if !ticket.is_empty() {
         match store.state::<Line>(line)? {
-            None => store.set_state(line, Line::from([ticket.into()]), None),
             Some(tickets) if tickets.iter().any(|known| **known == *ticket) => {}
+            _ if is_old.to_int()? == 1 => return Ok(Reply::Nil),
             Some(tickets) => tickets.push_back(ticket.into()),
+            None => store.set_state(line, Line::from([ticket.into()]), None),
         }
         store.pexpire(line, LINE_TTL);
     }
