@@ -83,7 +83,7 @@ async fn locks_of_other_libraries_exclude_ours_and_ours_theirs(backend: &Backend
         let guard = locks.acquire("{job}", LONG).await.unwrap();
         assert!(!backend.store.set(key, b"somebody", theirs).await.unwrap());
         let token = backend.store.get(key).await.unwrap().unwrap();
-        assert!(token.len() == 32 && token.is_ascii());
+        assert!(token.len() == 33 && token.is_ascii());
         guard.release().await.unwrap();
         assert!(!backend.store.exists(key).await.unwrap());
     }

@@ -139,7 +139,7 @@ async fn a_holder_that_died_costs_no_more_than_its_lease(backend: &Backend) {
     );
     let started = Instant::now();
     let guard = manager(backend).acquire("job", LONG).await.unwrap();
-    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     drop(guard);
 }
 

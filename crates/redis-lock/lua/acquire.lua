@@ -1,55 +1,76 @@
 -- Take the lock if it is free and nobody waits for it; otherwise wait in line, if asked to.
 --
--- KEYS[1]  the lock: holds the owner's token while it is held
--- KEYS[2]  the fence: a counter that only grows
+-- KEYS[1]  the lock: holds the owner's token while it is held, with an asterisk behind it if somebody may wait
+-- KEYS[2]  the fence: a counter that only grows; less 2^53 if somebody may wait
 -- KEYS[3]  the line: the tickets of those who wait, first come, first served
 -- ARGV[1]  the owner's token
 -- ARGV[2]  lease, milliseconds
 -- ARGV[3]  how many fencing tokens to reserve
--- ARGV[4]  ticket, token:claim:reserve:channel with the claim in milliseconds and perhaps no channel; empty to not wait
--- ARGV[5]  1 if the server knows everybody who listens to a channel, so that a waiter without a listener is gone
--- ARGV[6]  1 if the ticket has been in line before, 0 if it is new
+-- ARGV[4]  1 if the server knows everybody who listens to a channel, so that a waiter without a listener is gone
+-- ARGV[5]  ticket, token:claim:reserve:channel with the claim in milliseconds and perhaps no channel; missing to not wait
+-- ARGV[6]  1 if the ticket has been in line before
 --
 -- Returns  the last fencing token reserved (> 0), or -1 - the holder's lease in milliseconds, 0 if it has none, or nil if the ticket is in line no more
+local limit, waiting = 4503599627370496, 9007199254740992
 if redis.call("SET", KEYS[1], ARGV[1], "NX", "PX", ARGV[2]) then
-  local token, claim, count, channel, listeners
-  repeat
-    local first = redis.pcall("LPOP", KEYS[3])
-    if type(first) == "string" and first ~= ARGV[4] then
-      token, claim, count, channel = string.match(first, "^([^:]+):(%d+):(%d+):(.*)$")
-    else
-      token, claim, count, channel = ARGV[1], ARGV[2], ARGV[3], nil
-    end
-    listeners = channel and channel ~= "" and ARGV[5] == "1" and redis.pcall("PUBSUB", "NUMSUB", channel)
-  until token and not (listeners and listeners[2] == 0)
-  local last = redis.pcall("INCRBY", KEYS[2], count)
-  if type(last) ~= "number" or last < 1 or last >= 9007199254740992 then
+  local last = redis.pcall("INCRBY", KEYS[2], ARGV[3])
+  if type(last) == "number" and last > tonumber(ARGV[3]) and last < limit then
+    return last
+  end
+  -- Somebody waits, or the counter is new, lost or damaged.
+  last = type(last) == "number" and (last > 0 and last or last + waiting) or 0
+  if last < 1 or last >= limit then
     -- A damaged counter must not hand out a smaller token in silence, nor leave the lock taken.
     redis.call("DEL", KEYS[1])
     return redis.error_reply("CORRUPT fencing counter is damaged")
   end
-  if last == tonumber(count) then
-    -- New, or lost: the clock is ahead of every token ever handed out.
+  local token, claim, count, channel, listeners
+  repeat
+    local first = redis.pcall("LPOP", KEYS[3])
+    if type(first) == "string" and first ~= ARGV[5] then
+      token, claim, count, channel = string.match(first, "^([^:]+):(%d+):(%d+):(.*)$")
+    else
+      token, claim, count, channel = ARGV[1], ARGV[2], ARGV[3], nil
+    end
+    listeners = channel and channel ~= "" and ARGV[4] == "1" and redis.pcall("PUBSUB", "NUMSUB", channel)
+  until token and not (listeners and listeners[2] == 0)
+  if last == tonumber(ARGV[3]) then
+    -- The clock is ahead of every token ever handed out.
     local now = redis.call("TIME")
-    last = now[1] * 1000000 + now[2] + count
-    redis.call("SET", KEYS[2], string.format("%.0f", last))
+    last = now[1] * 1000000 + now[2] + ARGV[3]
+  end
+  last = last - ARGV[3] + count
+  local others = redis.call("EXISTS", KEYS[3])
+  redis.call("SET", KEYS[2], string.format("%.0f", last - others * waiting))
+  if channel or others > 0 then
+    redis.call("SET", KEYS[1], token .. "*", "PX", claim)
   end
   if not channel then return last end
-  redis.call("SET", KEYS[1], token, "PX", claim)
   redis.pcall("PUBLISH", channel, token .. ":" .. string.format("%.0f", last))
 end
-if redis.pcall("GET", KEYS[1]) == ARGV[1] then
+local owner = redis.pcall("GET", KEYS[1])
+if owner == ARGV[1] or owner == ARGV[1] .. "*" then
   -- Granted, and the message of it is late or lost.
   redis.call("PEXPIRE", KEYS[1], ARGV[2])
   local last = redis.pcall("GET", KEYS[2])
   last = type(last) == "string" and tonumber(last) or 0
-  return last > 0 and last < 9007199254740992 and last or redis.error_reply("CORRUPT fencing counter is damaged")
+  last = last < 0 and last + waiting or last
+  return last > 0 and last < limit and last or redis.error_reply("CORRUPT fencing counter is damaged")
 end
-if ARGV[4] ~= "" then
-  if not redis.call("LPOS", KEYS[3], ARGV[4]) then
+if ARGV[5] then
+  if not redis.call("LPOS", KEYS[3], ARGV[5]) then
     -- It was granted, and its claim is over: a letter of that may still come, so this ticket must not be granted again.
     if ARGV[6] == "1" then return false end
-    redis.call("RPUSH", KEYS[3], ARGV[4])
+    if redis.call("RPUSH", KEYS[3], ARGV[5]) == 1 then
+      local last = tonumber(redis.pcall("GET", KEYS[2]) or 0)
+      if last and last >= 0 and last < limit then
+        redis.pcall("DECRBY", KEYS[2], "9007199254740992")
+      end
+    end
+  end
+  -- A token of ours, which nobody else compares.
+  if type(owner) == "string" and string.find(owner, "^%x+/[^*]*$") then
+    redis.call("APPEND", KEYS[1], "*")
   end
   -- Whoever waits comes again long before.
   redis.call("PEXPIRE", KEYS[3], 30000)

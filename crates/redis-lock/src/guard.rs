@@ -88,7 +88,7 @@ impl LockGuard {
     /// A lock cannot stop a holder that was paused beyond its lease. A resource that remembers the largest token it has
     /// seen, and refuses smaller ones, can
     /// (<https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html>). Tokens of one name grow strictly, with gaps;
-    /// the first is the server's time in microseconds, so that they grow beyond a lost counter too. All are below 2^53.
+    /// the first is the server's time in microseconds, so that they grow beyond a lost counter too. All are below 2^52.
     pub fn fencing_token(&self) -> u64 {
         self.fencing_token
     }

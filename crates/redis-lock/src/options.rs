@@ -24,7 +24,7 @@ pub struct LockOptions {
     /// How long tasks of one manager may pass a lock among themselves beyond those who waited when it came; zero to always
     /// pass it on through the server. It takes [`renew`](Self::renew). Default: 2 ms.
     pub local_slice: Duration,
-    /// Who holds the lock, for [`inspect`](crate::LockManager::inspect): up to 64 visible ASCII characters, no colon.
+    /// Who holds the lock, for [`inspect`](crate::LockManager::inspect): up to 64 visible ASCII characters, no colon or asterisk.
     /// Default: nothing.
     pub label: Option<String>,
 }
@@ -128,9 +128,9 @@ impl LockOptions {
         if self.claim < SHORTEST || self.claim > Duration::from_secs(10) {
             return invalid("claim must be 10 ms to 10 s");
         }
-        let legible = |label: &str| label.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
+        let legible = |label: &str| label.bytes().all(|byte| byte.is_ascii_graphic() && !b":*".contains(&byte));
         if self.label.as_deref().is_some_and(|label| label.len() > 64 || !legible(label)) {
-            return invalid("label must be at most 64 visible ascii characters without a colon");
+            return invalid("label must be at most 64 visible ascii characters without a colon or an asterisk");
         }
         Limits::ttl_millis("lock", self.lease).map(drop)
     }

@@ -53,7 +53,7 @@ impl Request {
         let was_undecided = self.undecided;
         // From here on the lock may be ours: whatever ends this call without a verdict leaves it to the reaper.
         self.undecided = true;
-        let (token, ticket) = (left.token.as_str(), left.ticket.as_str());
+        let (token, ticket) = (left.token.as_str(), Some(left.ticket.as_str()).filter(|ticket| !ticket.is_empty()));
         let claimant = Claimant { token, lease, reserve: self.reserve, ticket, is_old: self.in_line };
         let answer = self.backend.server.acquire(&left.keys, claimant).await;
         match &answer {

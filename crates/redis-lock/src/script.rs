@@ -1,4 +1,5 @@
 mod acquire;
+mod fence;
 mod inspect;
 mod line;
 mod release;
@@ -16,14 +17,11 @@ pub(crate) static RELEASE: Script =
 /// Every script of this crate, for those who audit, preload or compare them.
 pub static SCRIPTS: [&Script; 4] = [&ACQUIRE, &EXTEND, &INSPECT, &RELEASE];
 
-/// Fencing tokens stay exact in Lua's numbers.
-const MAX_FENCE: i64 = 1 << 53;
-
 fn extend(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
     let (&[lock], &[token, lease]) = (keys, args) else { return Err(Error::wrong_arity()) };
     let lease = lease.to_int()?;
     Ok(Reply::Int(match owner(store, lock) {
-        Owner::Token(owner) if owner == *token.to_bytes() => i64::from(store.pexpire(lock, lease)),
+        owner if owner.is(&token.to_bytes()) => i64::from(store.pexpire(lock, lease)),
         Owner::Nobody => 0,
         Owner::Token(_) | Owner::Other => -1,
     }))
@@ -35,6 +33,13 @@ enum Owner {
     Token(bytes::Bytes),
     /// Something that is no string.
     Other,
+}
+
+impl Owner {
+    /// Whether it is this token, with or without the mark of a line behind it.
+    fn is(&self, token: &[u8]) -> bool {
+        matches!(self, Self::Token(owner) if owner.strip_suffix(b"*").unwrap_or(owner) == token)
+    }
 }
 
 fn owner(store: &mut TwinContext<'_>, lock: &str) -> Owner {

@@ -38,8 +38,8 @@ pub(crate) struct Claimant<'a> {
     pub(crate) token: &'a str,
     pub(crate) lease: Duration,
     pub(crate) reserve: u64,
-    /// Empty for one that does not wait.
-    pub(crate) ticket: &'a str,
+    /// Nothing for one that does not wait.
+    pub(crate) ticket: Option<&'a str>,
     /// Whether the ticket has been in line before.
     pub(crate) is_old: bool,
 }
@@ -59,9 +59,11 @@ impl Server {
         let lease = Limits::ttl_millis("acquire", claimant.lease)?;
         let reserve = i64::try_from(claimant.reserve).unwrap_or(i64::MAX);
         let knows = Arg::Int(i64::from(self.is_one));
-        let is_old = Arg::Int(i64::from(claimant.is_old));
-        let args = [claimant.token.into(), lease.into(), reserve.into(), claimant.ticket.into(), knows, is_old];
-        let reply = self.scripts("acquire")?.run(&ACQUIRE, &[&keys.lock, &keys.fence, &keys.line], &args).await?;
+        let (ticket, is_old) = (claimant.ticket.unwrap_or_default(), Arg::Int(i64::from(claimant.is_old)));
+        let args = [claimant.token.into(), lease.into(), reserve.into(), knows, ticket.into(), is_old];
+        // What is not needed is not sent.
+        let args = if claimant.ticket.is_some() { &args[..] } else { &args[..4] };
+        let reply = self.scripts("acquire")?.run(&ACQUIRE, &[&keys.lock, &keys.fence, &keys.line], args).await?;
         if reply == Reply::Nil {
             return Ok(Attempt::Passed);
         }
@@ -114,8 +116,9 @@ impl Server {
 
     /// Gives the lock back, or the place in line with this ticket.
     pub(crate) async fn release(&self, keys: &Keys, token: &str, ticket: &str) -> Result<Found> {
-        let args = [token.into(), ticket.into(), Arg::Int(i64::from(self.is_one))];
-        found(self.scripts("release")?.run(&RELEASE, &[&keys.lock, &keys.fence, &keys.line], &args).await?)
+        let args = [token.into(), Arg::Int(i64::from(self.is_one)), ticket.into()];
+        let args = if ticket.is_empty() { &args[..2] } else { &args[..] };
+        found(self.scripts("release")?.run(&RELEASE, &[&keys.lock, &keys.fence, &keys.line], args).await?)
     }
 
     pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Vec<Reply>> {

@@ -28,10 +28,22 @@ impl LockState {
         };
         Ok(Self {
             held: *owner != Reply::Nil,
-            label: text(owner).and_then(|owner| Some(owner.split_once('@')?.1.to_owned())),
+            label: text(owner).and_then(|owner| label(&owner)),
             remaining: u64::try_from(*remaining).ok().map(Duration::from_millis),
             waiting: waiting.unsigned_abs(),
-            last_fencing_token: text(fence).and_then(|fence| fence.parse().ok()),
+            last_fencing_token: text(fence).and_then(|fence| fence.parse().ok()).and_then(last),
         })
     }
+}
+
+fn label(owner: &str) -> Option<String> {
+    let (_, label) = owner.split_once('/')?;
+    let label = label.strip_suffix('*').unwrap_or(label);
+    (!label.is_empty()).then(|| label.to_owned())
+}
+
+/// The counter is less by 2^53 while somebody may wait.
+fn last(fence: i64) -> Option<u64> {
+    let last = if fence < 0 { fence.checked_add(1 << 53)? } else { fence };
+    u64::try_from(last).ok().filter(|last| *last > 0)
 }

@@ -1,16 +1,15 @@
 use std::{fmt, time::Duration};
 
-/// What an acquisition writes under the key of its lock: 128 random bits, and a label if the options have one.
+/// What an acquisition writes under the key of its lock: 128 random bits, a slash, and a label if the options have one.
+///
+/// By the slash scripts know a token of ours, behind which they may put an asterisk.
 #[derive(Clone, Default)]
 pub(crate) struct Token(String);
 
 impl Token {
     pub(crate) fn random(label: Option<&str>) -> Self {
         let bits = rand::random::<u128>();
-        Self(match label {
-            None => format!("{bits:032x}"),
-            Some(label) => format!("{bits:032x}@{label}"),
-        })
+        Self(format!("{bits:032x}/{}", label.unwrap_or_default()))
     }
 
     pub(crate) fn from_parts(token: String) -> Self {

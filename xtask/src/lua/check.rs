@@ -3,7 +3,7 @@
 use super::body::Body;
 use super::header;
 
-const LONGEST: usize = 40;
+const LONGEST: usize = 60;
 
 /// Everything that is wrong with a script.
 pub(super) fn problems(text: &str) -> Vec<String> {

@@ -1,6 +1,6 @@
 use super::{
-    MAX_FENCE, Owner,
-    line::{Line, Ticket, pop, reserve},
+    Owner, fence,
+    line::{Line, Ticket, pop},
     owner,
 };
 use kv_core::{Arg, Error, ErrorKind, Reply, Result, TwinContext};
@@ -9,16 +9,21 @@ use kv_core::{Arg, Error, ErrorKind, Reply, Result, TwinContext};
 const LINE_TTL: i64 = 30_000;
 
 pub(super) fn acquire(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
-    let (&[lock, fence, line], &[token, lease, count, ticket, knows_listeners, is_old]) = (keys, args) else {
+    let (&[lock, counter, line], &[token, lease, count, knows_listeners, ref waits @ ..]) = (keys, args) else {
         return Err(Error::wrong_arity());
     };
     let (lease, count, knows_listeners) = (lease.to_int()?, count.to_int()?, knows_listeners.to_int()? == 1);
-    let ticket = String::from_utf8_lossy(&ticket.to_bytes()).into_owned();
+    let ticket = waits.first().map(|ticket| String::from_utf8_lossy(&ticket.to_bytes()).into_owned());
     let damaged = || Error::new(ErrorKind::Corrupt, "acquire").with_detail("fencing counter is damaged");
     if !store.exists(lock) {
+        let (mut last, waiting) = fence::reserve(store, counter, count).ok_or_else(damaged)?;
+        if !waiting && last > count {
+            store.set(lock, token.to_bytes().into_owned(), Some(lease));
+            return Ok(Reply::Int(last));
+        }
         let first = loop {
             match pop(store, line) {
-                Some(first) if *first != *ticket => {
+                Some(first) if Some(&*first) != ticket.as_deref() => {
                     if Ticket::parse(&first).is_some_and(|other| other.is_live(store, knows_listeners)) {
                         break Some(first);
                     }
@@ -26,30 +31,49 @@ pub(super) fn acquire(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_
                 _ => break None,
             }
         };
+        if last == count {
+            last = store.now_micros() + count;
+        }
         let other = first.as_deref().and_then(Ticket::parse);
-        let last = reserve(store, fence, other.as_ref().map_or(count, |other| other.reserve)).ok_or_else(damaged)?;
+        last = last - count + other.as_ref().map_or(count, |other| other.reserve);
+        let others = store.exists(line);
+        fence::set(store, counter, last, others);
         let Some(other) = other else {
-            store.set(lock, token.to_bytes().into_owned(), Some(lease));
+            let mark: &[u8] = if others { b"*" } else { b"" };
+            store.set(lock, [&*token.to_bytes(), mark].concat(), Some(lease));
             return Ok(Reply::Int(last));
         };
         other.grant(store, lock, last);
     }
-    if let Owner::Token(owner) = owner(store, lock)
-        && owner == *token.to_bytes()
-    {
+    let owner = owner(store, lock);
+    if owner.is(&token.to_bytes()) {
         store.pexpire(lock, lease);
-        let last = store.integer(fence).ok().flatten().filter(|last| (1..MAX_FENCE).contains(last));
-        return last.map(Reply::Int).ok_or_else(damaged);
+        return fence::last(store, counter).map(Reply::Int).ok_or_else(damaged);
     }
-    if !ticket.is_empty() {
+    if let Some(ticket) = ticket {
         match store.state::<Line>(line)? {
             Some(tickets) if tickets.iter().any(|known| **known == *ticket) => {}
-            _ if is_old.to_int()? == 1 => return Ok(Reply::Nil),
+            _ if waits.get(1).is_some_and(|old| old.to_int().is_ok_and(|old| old == 1)) => return Ok(Reply::Nil),
             Some(tickets) => tickets.push_back(ticket.into()),
-            None => store.set_state(line, Line::from([ticket.into()]), None),
+            None => {
+                store.set_state(line, Line::from([ticket.into()]), None);
+                fence::mark(store, counter);
+            }
+        }
+        if let Owner::Token(token) = owner
+            && is_unmarked(&token)
+        {
+            let left = store.pttl(lock);
+            store.set(lock, [&*token, b"*"].concat(), (left >= 0).then_some(left));
         }
         store.pexpire(line, LINE_TTL);
     }
     let remaining = store.pttl(lock);
     Ok(Reply::Int(if remaining < 0 { 0 } else { -1 - remaining }))
+}
+
+/// A token of ours, which nobody else compares, without a mark.
+fn is_unmarked(token: &[u8]) -> bool {
+    let hex = token.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    hex > 0 && token.get(hex) == Some(&b'/') && !token.contains(&b'*')
 }

@@ -1,4 +1,3 @@
-use super::MAX_FENCE;
 use kv_core::TwinContext;
 use std::collections::VecDeque;
 
@@ -28,7 +27,7 @@ impl<'a> Ticket<'a> {
 
     /// Hands the lock over, with the last of the fencing tokens that go with it.
     pub(super) fn grant(&self, store: &mut TwinContext<'_>, lock: &str, last: i64) {
-        store.set(lock, self.token.to_owned(), Some(self.claim));
+        store.set(lock, format!("{}*", self.token), Some(self.claim));
         store.publish(self.channel, format!("{}:{last}", self.token));
     }
 }
@@ -41,15 +40,4 @@ pub(super) fn pop(store: &mut TwinContext<'_>, line: &str) -> Option<Box<str>> {
         store.delete(line);
     }
     first
-}
-
-/// The last of so many fencing tokens, or nothing when the counter is damaged.
-pub(super) fn reserve(store: &mut TwinContext<'_>, fence: &str, count: i64) -> Option<i64> {
-    let last = store.incr_by(fence, count).ok().filter(|last| (1..MAX_FENCE).contains(last))?;
-    if last != count {
-        return Some(last);
-    }
-    let first = store.now_micros() + count;
-    store.set(fence, first.to_string(), None);
-    Some(first)
 }

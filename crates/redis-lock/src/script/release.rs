@@ -1,41 +1,48 @@
 use super::{
-    Owner,
-    line::{Line, Ticket, pop, reserve},
+    Owner, fence,
+    line::{Line, Ticket, pop},
     owner,
 };
 use kv_core::{Arg, Error, Reply, Result, TwinContext};
 
 pub(super) fn release(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
-    let (&[lock, fence, line], &[token, ticket, knows_listeners]) = (keys, args) else {
+    let (&[lock, counter, line], &[token, knows_listeners, ref ticket @ ..]) = (keys, args) else {
         return Err(Error::wrong_arity());
     };
-    let (token, ticket, knows_listeners) = (token.to_bytes(), ticket.to_bytes(), knows_listeners.to_int()? == 1);
-    let held = match owner(store, lock) {
-        Owner::Nobody => None,
-        Owner::Token(owner) => Some(token.is_empty() || owner == *token),
-        Owner::Other => Some(token.is_empty()),
-    };
-    if held != Some(true) {
-        leave(store, line, &ticket);
-        return Ok(Reply::Int(if held.is_some() { -1 } else { 0 }));
+    let (token, knows_listeners) = (token.to_bytes(), knows_listeners.to_int()? == 1);
+    let owner = owner(store, lock);
+    if matches!(&owner, Owner::Token(owner) if !token.is_empty() && *owner == *token) {
+        return Ok(Reply::Int(i64::from(store.delete(lock))));
+    }
+    let held = !matches!(owner, Owner::Nobody);
+    if !(owner.is(&token) || held && token.is_empty()) {
+        if let Some(ticket) = ticket.first() {
+            leave(store, line, &ticket.to_bytes());
+        }
+        return Ok(Reply::Int(if held { -1 } else { 0 }));
     }
     while let Some(first) = pop(store, line) {
         if let Some(next) = Ticket::parse(&first).filter(|next| next.is_live(store, knows_listeners)) {
-            match reserve(store, fence, next.reserve) {
-                Some(last) => next.grant(store, lock, last),
+            match fence::reserve(store, counter, next.reserve) {
+                Some((mut last, _)) => {
+                    if last == next.reserve {
+                        last = store.now_micros() + next.reserve;
+                        fence::set(store, counter, last, true);
+                    }
+                    next.grant(store, lock, last);
+                }
                 None => drop(store.delete(lock)),
             }
             return Ok(Reply::Int(1));
         }
     }
     store.delete(lock);
+    fence::clear(store, counter);
     Ok(Reply::Int(1))
 }
 
 fn leave(store: &mut TwinContext<'_>, line: &str, ticket: &[u8]) {
-    if !ticket.is_empty()
-        && let Ok(Some(tickets)) = store.state::<Line>(line)
-    {
+    if let Ok(Some(tickets)) = store.state::<Line>(line) {
         tickets.retain(|known| known.as_bytes() != ticket);
         if tickets.is_empty() {
             store.delete(line);
