@@ -97,7 +97,9 @@ async fn take(
                 })
                 .collect();
             let keys: &[&str] = match name {
-                "redis-lock/acquire" | "redis-lock/inspect" | "redis-lock/release" => &[&keys[0], &keys[1], &keys[2]],
+                "redis-lock/acquire" | "redis-lock/acquire_all" | "redis-lock/inspect" | "redis-lock/release" => {
+                    &[&keys[0], &keys[1], &keys[2]]
+                }
                 "redis-cache/begin" | "redis-cache/commit" => &[&keys[0], &keys[1]],
                 "redis-cache/abandon" => &[&keys[1]],
                 _ => &[&keys[0]],
@@ -116,7 +118,11 @@ fn coarse(reply: Reply) -> Reply {
         Reply::Bytes(text) => Reply::Bytes(settled(text)),
         Reply::Array(items) => {
             let hours = |item| {
-                if let Reply::Int(millis @ 3_600_000..) = item { Reply::Int(round_hours(millis)) } else { coarse(item) }
+                if let Reply::Int(millis @ 3_600_000..FROM_CLOCK) = item {
+                    Reply::Int(round_hours(millis))
+                } else {
+                    coarse(item)
+                }
             };
             Reply::Array(items.into_iter().map(hours).collect())
         }
@@ -190,6 +196,7 @@ fn lock_scripts_equal_their_twins() {
     let scripts = &[
         "redis-lock/acquire",
         "redis-lock/acquire",
+        "redis-lock/acquire_all",
         "redis-lock/extend",
         "redis-lock/inspect",
         "redis-lock/release",
@@ -213,6 +220,7 @@ fn lock_scripts_equal_their_twins() {
             "redis-lock/release" if number == 9 => vec![OwnedArg::Text(String::new()), knows],
             "redis-lock/release" => [token, knows].into_iter().chain(ticket).collect(),
             "redis-lock/inspect" => vec![],
+            "redis-lock/acquire_all" => vec![hours(number), token],
             _ => vec![token, hours(number)],
         }
     });

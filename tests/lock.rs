@@ -4,6 +4,7 @@ mod cohort;
 mod elsewhere;
 mod lease;
 mod line;
+mod multi;
 
 use crate::backend::{Backend, eventually, on_every_backend};
 use kv_core::{ErrorKind, SetOptions, Ttl};

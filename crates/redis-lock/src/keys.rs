@@ -50,6 +50,19 @@ impl Naming {
     }
 }
 
+/// Whether all of these locks are in one hash slot, as far as their hash tags tell.
+pub(crate) fn same_slot(locks: &[Keys]) -> bool {
+    let mut tags = locks.iter().map(|keys| hashed(&keys.lock));
+    let first = tags.next();
+    tags.all(|tag| Some(tag) == first)
+}
+
+/// The part of a key that a cluster hashes.
+fn hashed(key: &str) -> &str {
+    let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
+    tag.filter(|tag| !tag.is_empty()).unwrap_or(key)
+}
+
 /// What other keys of a key's hash slot begin with: the key itself where it has a hash tag, else the key as a tag.
 fn beside(key: &str) -> Option<String> {
     let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
@@ -65,19 +78,14 @@ fn beside(key: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn tag(key: &str) -> &str {
-        let tagged = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
-        tagged.filter(|tag| !tag.is_empty()).unwrap_or(key)
-    }
-
     #[test]
     fn keys_of_other_libraries_have_neighbours_in_their_slot() {
         let plain = |style, prefix: &str| Naming::new(&LockOptions::default().key_style(style).prefix(prefix)).unwrap();
         for name in ["job", "a{b}c", "{b}", "a{b", "{", "x{y}{z}", "ü"] {
             let keys = plain(KeyStyle::Verbatim, "").keys(name).unwrap();
             assert_eq!(&*keys.lock, name);
-            assert_eq!(tag(&keys.lock), tag(&keys.fence), "{name}");
-            assert_eq!(tag(&keys.lock), tag(&keys.line), "{name}");
+            assert_eq!(hashed(&keys.lock), hashed(&keys.fence), "{name}");
+            assert_eq!(hashed(&keys.lock), hashed(&keys.line), "{name}");
             assert!(keys.fence != keys.line && keys.fence != *keys.lock);
         }
         for name in ["", "a}b", "{}a", "a{}b}"] {

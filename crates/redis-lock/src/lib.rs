@@ -9,6 +9,7 @@ mod keys;
 mod lease;
 mod mailbox;
 mod manager;
+mod multi;
 mod options;
 mod reaper;
 mod renewer;
@@ -24,6 +25,7 @@ pub use {
     error::LockError,
     guard::{LockGuard, LockParts, Release},
     manager::{LockManager, TryAcquire},
+    multi::MultiGuard,
     options::{KeyStyle, LockOptions},
     script::SCRIPTS,
     state::LockState,

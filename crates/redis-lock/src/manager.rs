@@ -130,5 +130,15 @@ impl LockManager {
     }
 }
 
+impl LockManager {
+    pub(crate) fn backend(&self) -> &Arc<Backend> {
+        &self.backend
+    }
+
+    pub(crate) fn naming(&self) -> &Naming {
+        &self.naming
+    }
+}
+
 /// Longer than any process lives.
 const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);

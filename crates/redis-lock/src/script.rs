@@ -1,4 +1,5 @@
 mod acquire;
+mod acquire_all;
 mod fence;
 mod inspect;
 mod line;
@@ -8,6 +9,8 @@ use kv_core::{Arg, Error, Reply, Result, Script, TwinContext};
 
 pub(crate) static ACQUIRE: Script =
     Script::new("redis-lock/acquire", include_str!("../lua/acquire.lua"), acquire::acquire);
+pub(crate) static ACQUIRE_ALL: Script =
+    Script::new("redis-lock/acquire_all", include_str!("../lua/acquire_all.lua"), acquire_all::acquire_all);
 pub(crate) static EXTEND: Script = Script::new("redis-lock/extend", include_str!("../lua/extend.lua"), extend);
 pub(crate) static INSPECT: Script =
     Script::new("redis-lock/inspect", include_str!("../lua/inspect.lua"), inspect::inspect);
@@ -15,7 +18,7 @@ pub(crate) static RELEASE: Script =
     Script::new("redis-lock/release", include_str!("../lua/release.lua"), release::release);
 
 /// Every script of this crate, for those who audit, preload or compare them.
-pub static SCRIPTS: [&Script; 4] = [&ACQUIRE, &EXTEND, &INSPECT, &RELEASE];
+pub static SCRIPTS: [&Script; 5] = [&ACQUIRE, &ACQUIRE_ALL, &EXTEND, &INSPECT, &RELEASE];
 
 fn extend(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
     let (&[lock], &[token, lease]) = (keys, args) else { return Err(Error::wrong_arity()) };

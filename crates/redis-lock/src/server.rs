@@ -1,6 +1,6 @@
 use crate::{
     keys::Keys,
-    script::{ACQUIRE, EXTEND, INSPECT, RELEASE},
+    script::{ACQUIRE, ACQUIRE_ALL, EXTEND, INSPECT, RELEASE},
 };
 use kv_core::{Arg, AtomicBatch, Error, KvStore, KvStoreExt, Limits, PubSub, Reply, Result, ScriptCall, ScriptStore};
 use std::{sync::Arc, time::Duration};
@@ -51,6 +51,11 @@ impl Server {
         Ok(Self { store, is_one })
     }
 
+    /// Whether all keys are on one server.
+    pub(crate) fn is_one(&self) -> bool {
+        self.is_one
+    }
+
     pub(crate) fn pubsub(&self) -> Option<&dyn PubSub> {
         self.store.pubsub()
     }
@@ -72,6 +77,20 @@ impl Server {
             0 => Attempt::Held(None),
             held => Attempt::Held(Some(Duration::from_millis(held.unsigned_abs() - 1))),
         })
+    }
+
+    /// All of these locks with their tokens, or none of them.
+    pub(crate) async fn acquire_all(&self, wanted: &[(&Keys, &str)], lease: Duration) -> Result<Option<Vec<u64>>> {
+        let operation = "acquire_all";
+        let keys: Vec<&str> = wanted.iter().flat_map(|(keys, _)| [&*keys.lock, &keys.fence, &keys.line]).collect();
+        let mut args: Vec<Arg<'_>> = vec![Limits::ttl_millis(operation, lease)?.into()];
+        args.extend(wanted.iter().map(|(_, token)| Arg::from(*token)));
+        let reply = self.scripts(operation)?.run(&ACQUIRE_ALL, &keys, &args).await?;
+        if reply == Reply::Nil {
+            return Ok(None);
+        }
+        let fences = reply.into_array(operation)?.into_iter();
+        fences.map(|fence| Ok(fence.into_int(operation)?.unsigned_abs())).collect::<Result<_>>().map(Some)
     }
 
     /// Sets the lease, if the lock is the token's.
