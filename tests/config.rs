@@ -2,8 +2,8 @@ use crate::backend::Backend;
 use async_trait::async_trait;
 use bytes::Bytes;
 use kv_core::{
-    BlockingStore, Capabilities, Error, ErrorKind, KvStore, MemoryStore, PubSub, Result, ScanStore, ScriptStore,
-    SetOptions, Ttl,
+    BlockingStore, Capabilities, Error, ErrorKind, KvStore, MemoryStore, PubSub, Replication, Result, ScanStore,
+    ScriptStore, SetOptions, Ttl,
 };
 use kv_redis::{RedisOptions, RedisStore};
 use redis_cache::{Cache, CacheOptions};
@@ -168,6 +168,9 @@ impl KvStore for Plain {
         None
     }
     fn scan(&self) -> Option<&dyn ScanStore> {
+        None
+    }
+    fn replication(&self) -> Option<&dyn Replication> {
         None
     }
     fn blocking(&self) -> Option<&dyn BlockingStore> {

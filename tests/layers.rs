@@ -27,6 +27,7 @@ const WAIT: Duration = Duration::from_secs(30);
 
 static NOTHING: Script = Script::new("test/nothing", "return nil", |_, _, _| Ok(Reply::Nil));
 static MANY: Script = Script::new("test/many", "return nil", |_, _, _| Ok(Reply::Nil));
+static WAITED: Script = Script::new("test/waited", "return nil", |_, _, _| Ok(Reply::Nil));
 
 /// Calls every method of every trait; an error is an answer, too.
 async fn drive(store: &dyn KvStore) {
@@ -56,6 +57,7 @@ async fn drive(store: &dyn KvStore) {
     let _ = lists.push("key-push", End::Front, &[b"1", b"2"]).await;
     let _ = lists.pop(&["key-pop", "b"], End::Back, WAIT).await;
     let _ = lists.move_to(("key-from", End::Front), ("key-to", End::Back), WAIT).await;
+    let _ = store.replication().unwrap().run_and_wait(&WAITED, &["key-wait"], &[Arg::Int(3)], 2, WAIT).await;
 }
 
 #[derive(Debug)]
@@ -121,7 +123,8 @@ fn quick() -> RetryPolicy {
 
 const IDEMPOTENT: [&str; 10] =
     ["exists", "expire", "get", "mget", "mset", "psubscribe", "scan_page", "set", "subscribe", "ttl"];
-const NOT: [&str; 9] = ["delete", "eval", "incr_by", "move_to", "pop", "publish", "push", "test/many", "test/nothing"];
+const NOT: [&str; 10] =
+    ["delete", "eval", "incr_by", "move_to", "pop", "publish", "push", "test/many", "test/nothing", "test/waited"];
 
 #[tokio::test]
 async fn the_order_of_the_layers_is_not_that_of_the_calls() {

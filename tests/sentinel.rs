@@ -3,6 +3,7 @@
 use crate::backend::{eventually, soon};
 use kv_core::{BlockingStore, End, ErrorKind, Event, KvStore, PubSub, SetOptions};
 use kv_redis::{ReadFrom, RedisOptions, RedisStore};
+use redis_lock::{LockError, LockManager, LockOptions, Release};
 use std::time::{Duration, Instant};
 use xtask::fixture::{Sentinel, SentinelOptions};
 
@@ -141,4 +142,35 @@ async fn a_name_nobody_watches_is_a_wrong_configuration() {
     let server = format!("redis-sentinel://127.0.0.1:{}?sentinelServiceName=x", sentinel.servers()[0].port());
     let error = RedisStore::connect_with(&server, options()).await.unwrap_err();
     assert!(!error.is_temporary(), "{error}");
+}
+
+#[tokio::test]
+async fn a_lock_counts_when_replicas_have_it() {
+    let sentinel = Sentinel::start().unwrap();
+    let store = std::sync::Arc::new(connect(&sentinel).await);
+    let lock = |replicas, wait| {
+        let options = LockOptions::default().wait_replicas(replicas, wait);
+        LockManager::new(store.clone(), options).unwrap()
+    };
+    let guard = lock(2, Duration::from_secs(2)).try_acquire("job").await.unwrap().acquired().unwrap();
+    assert_eq!(guard.release().await.unwrap(), Release::Released);
+    let master = sentinel.master().unwrap();
+    let replicas: Vec<_> = sentinel.servers().iter().enumerate().filter(|(at, _)| *at != master).collect();
+    for (_, replica) in &replicas {
+        replica.pause().unwrap();
+    }
+    let brief = lock(1, Duration::from_millis(50));
+    for error in [
+        brief.try_acquire("job").await.unwrap_err(),
+        brief.acquire("job", Duration::from_secs(1)).await.unwrap_err(),
+        brief.try_acquire_all(&["job", "other"]).await.unwrap_err(),
+    ] {
+        assert!(matches!(error, LockError::NotReplicated { acknowledged: 0 }), "{error}");
+    }
+    eventually("it is given back", || async { !store.exists("lock:{job}").await.unwrap() }).await;
+    for (_, replica) in &replicas {
+        replica.resume().unwrap();
+    }
+    let patient = lock(2, Duration::from_secs(5));
+    assert!(soon("the replicas", patient.acquire("job", Duration::from_secs(5))).await.is_ok());
 }

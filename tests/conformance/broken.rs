@@ -9,8 +9,8 @@ use super::defect::Defect::{self, *};
 use async_trait::async_trait;
 use bytes::Bytes;
 use kv_core::{
-    BlockingStore, Capabilities, Condition, Error, ErrorKind, KvStore, Limits, MemoryStore, PubSub, Result, ScanStore,
-    ScriptStore, SetOptions, Ttl,
+    BlockingStore, Capabilities, Condition, Error, ErrorKind, KvStore, Limits, MemoryStore, PubSub, Replication,
+    Result, ScanStore, ScriptStore, SetOptions, Ttl,
 };
 use std::{
     sync::{
@@ -248,6 +248,9 @@ impl KvStore for Broken {
         self.inner.scan().map(|_| self as &dyn ScanStore)
     }
 
+    fn replication(&self) -> Option<&dyn Replication> {
+        None
+    }
     fn blocking(&self) -> Option<&dyn BlockingStore> {
         if self.away(ListsComeLate) {
             return None;

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use kv_core::{
     Arg, AtomicBatch, BlockingStore, Capabilities, ConcurrencyLimit, Cursor, Deadline, End, KvStore, Layered, Layers,
-    Limits, Namespaced, Page, PubSub, Reply, Result, RetryPolicy, Retrying, ScanStore, Script, ScriptCall, ScriptStore,
-    SetOptions, Subscription, Ttl,
+    Limits, Namespaced, Page, PubSub, Replication, Reply, Result, RetryPolicy, Retrying, ScanStore, Script, ScriptCall,
+    ScriptStore, SetOptions, Subscription, Ttl,
 };
 use redis_compress::{CompressOptions, Compressed};
 use std::{
@@ -98,6 +98,9 @@ impl KvStore for Recorder {
     fn scan(&self) -> Option<&dyn ScanStore> {
         self.access("scan").then_some(self)
     }
+    fn replication(&self) -> Option<&dyn Replication> {
+        self.access("replication").then_some(self)
+    }
     fn blocking(&self) -> Option<&dyn BlockingStore> {
         self.access("blocking").then_some(self)
     }
@@ -148,6 +151,21 @@ impl ScanStore for Recorder {
 }
 
 #[async_trait]
+impl Replication for Recorder {
+    async fn run_and_wait(
+        &self,
+        script: &Script,
+        keys: &[&str],
+        args: &[Arg<'_>],
+        replicas: u32,
+        wait: Duration,
+    ) -> Result<(Reply, u32)> {
+        self.call("run_and_wait", (script, keys, args, replicas, wait));
+        Ok((Reply::Nil, replicas))
+    }
+}
+
+#[async_trait]
 impl BlockingStore for Recorder {
     async fn push(&self, key: &str, end: End, elements: &[&[u8]]) -> Result<u64> {
         self.call("push", (key, end, elements));
@@ -171,8 +189,9 @@ fn methods() -> BTreeSet<String> {
         include_str!("../../crates/kv-core/src/pubsub.rs"),
         include_str!("../../crates/kv-core/src/scan.rs"),
         include_str!("../../crates/kv-core/src/blocking.rs"),
+        include_str!("../../crates/kv-core/src/replication.rs"),
     ];
-    let traits = ["KvStore:", "ScriptStore:", "PubSub:", "ScanStore:", "BlockingStore:"];
+    let traits = ["KvStore:", "ScriptStore:", "PubSub:", "ScanStore:", "BlockingStore:", "Replication:"];
     let bodies = sources.iter().zip(traits).map(|(source, name)| {
         let (_, body) = source.split_once(&format!("pub trait {name}")).expect("the trait is there");
         body.split_once("\n}").expect("it ends").0

@@ -12,7 +12,8 @@ pub use observed::Observed;
 pub use {call::Call, concurrency::ConcurrencyLimit, deadline::Deadline, namespaced::Namespaced, retrying::Retrying};
 
 use crate::{
-    BlockingStore, Capabilities, Condition, KvStore, PubSub, Repeat, Result, ScanStore, ScriptStore, SetOptions, Ttl,
+    BlockingStore, Capabilities, Condition, KvStore, PubSub, Repeat, Replication, Result, ScanStore, ScriptStore,
+    SetOptions, Ttl,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -140,5 +141,9 @@ impl<S: KvStore, A: Around> KvStore for Layered<S, A> {
 
     fn blocking(&self) -> Option<&dyn BlockingStore> {
         self.store.blocking().is_some().then_some(self)
+    }
+
+    fn replication(&self) -> Option<&dyn Replication> {
+        self.store.replication().is_some().then_some(self)
     }
 }

@@ -16,6 +16,7 @@ mod limits;
 mod memory;
 mod options;
 mod pubsub;
+mod replication;
 mod reply;
 mod retry;
 mod scan;
@@ -41,6 +42,7 @@ pub use {
     memory::{MemoryStore, TwinContext},
     options::{Condition, SetOptions},
     pubsub::{Event, Feed, Message, PubSub, Subscription},
+    replication::Replication,
     reply::Reply,
     retry::{Repeat, RetryPolicy, retry_async},
     scan::{Cursor, Page, ScanStore},

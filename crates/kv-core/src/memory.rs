@@ -10,8 +10,8 @@ mod waiters;
 pub use twin::TwinContext;
 
 use crate::{
-    Arg, BlockingStore, Capabilities, Clock, Condition, Error, Executed, KvStore, Limits, PubSub, Reply, Result,
-    ScanStore, Script, ScriptCall, ScriptStore, SetOptions, Subscription, Ttl,
+    Arg, BlockingStore, Capabilities, Clock, Condition, Error, Executed, KvStore, Limits, PubSub, Replication, Reply,
+    Result, ScanStore, Script, ScriptCall, ScriptStore, SetOptions, Subscription, Ttl,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -204,6 +204,10 @@ impl KvStore for MemoryStore {
 
     fn blocking(&self) -> Option<&dyn BlockingStore> {
         Some(self)
+    }
+
+    fn replication(&self) -> Option<&dyn Replication> {
+        None
     }
 }
 

@@ -1,6 +1,6 @@
 use crate::{
-    BlockingStore, Capabilities, ChunkOptions, Codec, Condition, Error, ErrorKind, PubSub, Result, ScanStore,
-    ScriptStore, SetOptions, chunked,
+    BlockingStore, Capabilities, ChunkOptions, Codec, Condition, Error, ErrorKind, PubSub, Replication, Result,
+    ScanStore, ScriptStore, SetOptions, chunked,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -70,6 +70,9 @@ pub trait KvStore: fmt::Debug + Send + Sync {
 
     /// Lists that can be waited on, where the store has them.
     fn blocking(&self) -> Option<&dyn BlockingStore>;
+
+    /// Waiting for replicas, where the store has any.
+    fn replication(&self) -> Option<&dyn Replication>;
 }
 
 /// Comfortable forms of [`KvStore`], for every store.
@@ -165,6 +168,13 @@ pub trait KvStoreExt: KvStore {
             Error::new(ErrorKind::Unsupported, operation).with_detail("the store has no lists to wait on")
         })
     }
+
+    /// The store's way to wait for replicas, or [`ErrorKind::Unsupported`].
+    fn require_replication(&self, operation: &'static str) -> Result<&dyn Replication> {
+        self.replication().ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, operation).with_detail("the store cannot wait for replicas")
+        })
+    }
 }
 
 impl<S: KvStore + ?Sized> KvStoreExt for S {}
@@ -213,5 +223,8 @@ impl<S: KvStore + ?Sized> KvStore for Arc<S> {
     }
     fn blocking(&self) -> Option<&dyn BlockingStore> {
         (**self).blocking()
+    }
+    fn replication(&self) -> Option<&dyn Replication> {
+        (**self).replication()
     }
 }

@@ -2,8 +2,8 @@ use crate::{RedisStore, cluster::slot::slot, error::classify, target::Touch};
 use async_trait::async_trait;
 use bytes::Bytes;
 use kv_core::{
-    AtomicBatch, BlockingStore, Capabilities, Condition, Executed, KvStore, Limits, PubSub, Result, ScanStore,
-    ScriptStore, SetOptions, Ttl,
+    AtomicBatch, BlockingStore, Capabilities, Condition, Executed, KvStore, Limits, PubSub, Replication, Result,
+    ScanStore, ScriptStore, SetOptions, Ttl,
 };
 use redis::{Cmd, FromRedisValue, cmd};
 use std::{collections::BTreeMap, time::Duration};
@@ -121,6 +121,10 @@ impl KvStore for RedisStore {
 
     fn blocking(&self) -> Option<&dyn BlockingStore> {
         self.home().map(|_| self as &dyn BlockingStore)
+    }
+
+    fn replication(&self) -> Option<&dyn Replication> {
+        self.home().map(|_| self as &dyn Replication)
     }
 }
 

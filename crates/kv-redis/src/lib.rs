@@ -15,6 +15,7 @@ mod link;
 mod node;
 mod options;
 mod pubsub;
+mod replication;
 mod scan;
 mod script;
 mod sentinel;

@@ -81,7 +81,7 @@ impl RedisStore {
     }
 }
 
-fn command(name: &str, script: &str, keys: &[&str], args: &[Arg<'_>]) -> Cmd {
+pub(crate) fn command(name: &str, script: &str, keys: &[&str], args: &[Arg<'_>]) -> Cmd {
     /// The longest decimal number, and more than the count of keys.
     const NUMBER: usize = 20;
     let bytes: usize = keys.iter().map(|key| key.len()).sum::<usize>()
@@ -98,11 +98,11 @@ fn command(name: &str, script: &str, keys: &[&str], args: &[Arg<'_>]) -> Cmd {
     command
 }
 
-fn is_unknown(reply: &Value) -> bool {
+pub(crate) fn is_unknown(reply: &Value) -> bool {
     matches!(reply, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript))
 }
 
-fn to_reply(operation: &'static str, reply: RedisResult<Value>) -> Result<Reply> {
+pub(crate) fn to_reply(operation: &'static str, reply: RedisResult<Value>) -> Result<Reply> {
     let value = reply.map_err(|error| classify_script(operation, &error))?;
     Ok(match value {
         Value::Nil => Reply::Nil,

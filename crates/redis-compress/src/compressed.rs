@@ -1,7 +1,9 @@
 use crate::{CompressOptions, Gzip, mark};
 use async_trait::async_trait;
 use bytes::Bytes;
-use kv_core::{BlockingStore, Capabilities, KvStore, PubSub, Result, ScanStore, ScriptStore, SetOptions, Ttl};
+use kv_core::{
+    BlockingStore, Capabilities, KvStore, PubSub, Replication, Result, ScanStore, ScriptStore, SetOptions, Ttl,
+};
 use std::{borrow::Cow, time::Duration};
 
 /// A store that compresses the values of a store.
@@ -92,5 +94,9 @@ impl<S: KvStore> KvStore for Compressed<S> {
 
     fn blocking(&self) -> Option<&dyn BlockingStore> {
         self.store.blocking()
+    }
+
+    fn replication(&self) -> Option<&dyn Replication> {
+        self.store.replication()
     }
 }

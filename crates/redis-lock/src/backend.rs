@@ -16,7 +16,7 @@ pub(crate) struct Backend {
 
 impl Backend {
     pub(crate) fn new(store: Arc<dyn KvStore>, options: LockOptions) -> Result<Self> {
-        let server = Server::new(store)?;
+        let server = Server::new(store, options.wait_replicas.is_some())?;
         let runtime =
             Handle::try_current().map_err(|_| Error::invalid_config("lock", "needs to be built in a tokio runtime"))?;
         Ok(Self {

@@ -10,6 +10,12 @@ pub enum LockError {
     /// The lease ran out, or somebody else holds the lock now.
     #[error("lock is lost")]
     Lost,
+    /// Too few replicas have the lock within [`wait_replicas`](crate::LockOptions::wait_replicas); it is given back.
+    #[error("acquire: {acknowledged} replicas have the lock")]
+    NotReplicated {
+        /// How many have it.
+        acknowledged: u32,
+    },
     /// The store failed; whether the lock is held is not known if the error [may have been
     /// executed](kv_core::Executed::Maybe).
     #[error(transparent)]
@@ -20,7 +26,7 @@ impl LockError {
     /// Whether the same call may well succeed later.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Timeout => true,
+            Self::Timeout | Self::NotReplicated { .. } => true,
             Self::Lost => false,
             Self::Store(error) => error.is_temporary(),
         }

@@ -163,6 +163,23 @@ impl LockGuard {
         }
     }
 
+    /// Waits for the replicas the options ask for.
+    pub(crate) async fn replicated(self) -> Result<Self, LockError> {
+        let Some(holding) = &self.holding else { return Ok(self) };
+        let (backend, lease) = (&holding.backend, &holding.lease);
+        let Some(wanted) = backend.options.wait_replicas else { return Ok(self) };
+        let (sent, length) = (Instant::now(), backend.options.lease);
+        lease.asking(sent, length);
+        match backend.server.replicate(&lease.keys.lock, lease.token.as_str(), length, wanted).await? {
+            (Found::Ours, acknowledged) if acknowledged >= wanted.0 => {
+                lease.prolonged(sent, length);
+                Ok(self)
+            }
+            (Found::Ours, acknowledged) => Err(LockError::NotReplicated { acknowledged }),
+            (Found::Nobody | Found::Another, _) => Err(LockError::Lost),
+        }
+    }
+
     /// Gives the lock back, and says whether it was still ours. One round trip; none if a task of this manager waits and gets it.
     ///
     /// The first who waits for the lock has it at once. On an error, or if the future is dropped, it is given back in the background.

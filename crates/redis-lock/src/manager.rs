@@ -64,7 +64,7 @@ impl LockManager {
     pub async fn try_acquire(&self, name: &str) -> Result<TryAcquire, LockError> {
         let mut request = Request::new(self.backend.clone(), self.naming.keys(name)?, None);
         Ok(match request.ask().await? {
-            Attempt::Ours(last) => TryAcquire::Acquired(request.into_guard(last, None)),
+            Attempt::Ours(last) => TryAcquire::Acquired(request.into_guard(last, None).replicated().await?),
             Attempt::Held(remaining) => TryAcquire::Held { remaining },
             Attempt::Passed => TryAcquire::Held { remaining: None },
         })
@@ -89,7 +89,7 @@ impl LockManager {
             Place::First(seat) => seat,
             Place::Behind(turn) => match timeout_at(by, turn).await {
                 Ok(Ok(Turn::Lead(seat))) => seat,
-                Ok(Ok(Turn::LeadOn(request))) => return request.wait(by).await,
+                Ok(Ok(Turn::LeadOn(request))) => return request.wait(by).await?.replicated().await,
                 Ok(Ok(Turn::Hold(holding))) => {
                     holding.lease.limit(self.backend.options.max_lease);
                     return Ok(LockGuard::new(*holding));
@@ -97,7 +97,7 @@ impl LockManager {
                 Ok(Err(_)) | Err(_) => return Err(LockError::Timeout),
             },
         };
-        Request::new(self.backend.clone(), keys, Some(seat)).wait(by).await
+        Request::new(self.backend.clone(), keys, Some(seat)).wait(by).await?.replicated().await
     }
 
     /// Goes on with a lock that was acquired elsewhere, and sets its lease anew; [`LockError::Lost`] if it is not held by these parts. One round trip.

@@ -27,8 +27,12 @@ impl LockManager {
         let names = distinct(names)?;
         let keys = names.iter().map(|name| self.naming().keys(name)).collect::<Result<Vec<_>>>()?;
         if self.backend().server.is_one() || same_slot(&keys) {
-            let guards = self.take_all(keys).await?;
-            return Ok(guards.map(|guards| MultiGuard { guards: names.into_iter().zip(guards).collect() }));
+            let Some(taken) = self.take_all(keys).await? else { return Ok(None) };
+            let mut guards = Vec::with_capacity(names.len());
+            for (name, guard) in names.into_iter().zip(taken) {
+                guards.push((name, guard.replicated().await?));
+            }
+            return Ok(Some(MultiGuard { guards }));
         }
         let mut guards = Vec::with_capacity(names.len());
         for name in names {

@@ -24,6 +24,10 @@ pub struct LockOptions {
     /// How long tasks of one manager may pass a lock among themselves beyond those who waited when it came; zero to always
     /// pass it on through the server. It takes [`renew`](Self::renew). Default: 2 ms.
     pub local_slice: Duration,
+    /// How many replicas have to have a lock, and how long to wait for them, before it counts as taken; else it is given back, with
+    /// [`LockError::NotReplicated`](crate::LockError::NotReplicated). One more round trip per acquisition. It makes it less likely that a failover
+    /// loses a lock, and not impossible. Default: none.
+    pub wait_replicas: Option<(u32, Duration)>,
     /// Who holds the lock, for [`inspect`](crate::LockManager::inspect): up to 64 visible ASCII characters, no colon or asterisk.
     /// Default: nothing.
     pub label: Option<String>,
@@ -57,6 +61,7 @@ impl Default for LockOptions {
             max_lease: None,
             claim: Duration::from_secs(2),
             local_slice: Duration::from_millis(2),
+            wait_replicas: None,
             label: None,
         }
     }
@@ -109,6 +114,13 @@ impl LockOptions {
     #[must_use]
     pub fn local_slice(mut self, slice: Duration) -> Self {
         self.local_slice = slice;
+        self
+    }
+
+    /// Sets [`wait_replicas`](Self::wait_replicas).
+    #[must_use]
+    pub fn wait_replicas(mut self, replicas: u32, wait: Duration) -> Self {
+        self.wait_replicas = Some((replicas, wait));
         self
     }
 

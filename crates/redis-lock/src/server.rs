@@ -45,8 +45,11 @@ pub(crate) struct Claimant<'a> {
 }
 
 impl Server {
-    pub(crate) fn new(store: Arc<dyn KvStore>) -> Result<Self> {
+    pub(crate) fn new(store: Arc<dyn KvStore>, waits_for_replicas: bool) -> Result<Self> {
         store.require_scripts("lock")?;
+        if waits_for_replicas {
+            store.require_replication("lock")?;
+        }
         let is_one = store.capabilities().atomic_batch == AtomicBatch::All;
         Ok(Self { store, is_one })
     }
@@ -97,6 +100,20 @@ impl Server {
     pub(crate) async fn extend(&self, lock: &str, token: &str, lease: Duration) -> Result<Found> {
         let args = [token.into(), Limits::ttl_millis("extend", lease)?.into()];
         found(self.scripts("extend")?.run(&EXTEND, &[lock], &args).await?)
+    }
+
+    /// Sets the lease, and waits for replicas to have the lock; says how many do.
+    pub(crate) async fn replicate(
+        &self,
+        lock: &str,
+        token: &str,
+        lease: Duration,
+        (replicas, wait): (u32, Duration),
+    ) -> Result<(Found, u32)> {
+        let args = [token.into(), Limits::ttl_millis("extend", lease)?.into()];
+        let replication = self.store.require_replication("acquire")?;
+        let (reply, acknowledged) = replication.run_and_wait(&EXTEND, &[lock], &args, replicas, wait).await?;
+        Ok((found(reply)?, acknowledged))
     }
 
     /// The same for many at once. With several servers each is asked by itself: one that hangs keeps no other from its answer.

@@ -2,8 +2,8 @@
 
 use super::{Around, Call, Layered};
 use crate::{
-    Arg, BlockingStore, Cursor, End, KvStore, KvStoreExt, Page, PubSub, Repeat, Reply, Result, ScanStore, Script,
-    ScriptCall, ScriptStore, Subscription,
+    Arg, BlockingStore, Cursor, End, KvStore, KvStoreExt, Page, PubSub, Repeat, Replication, Reply, Result, ScanStore,
+    Script, ScriptCall, ScriptStore, Subscription,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -77,5 +77,21 @@ impl<S: KvStore, A: Around> BlockingStore for Layered<S, A> {
         let lists = self.store.require_blocking("move_to")?;
         let mut run = || lists.move_to(from, to, wait);
         self.layer.around(Call::new("move_to", Repeat::IfNotExecuted, &mut run).with_wait(wait)).await
+    }
+}
+
+#[async_trait]
+impl<S: KvStore, A: Around> Replication for Layered<S, A> {
+    async fn run_and_wait(
+        &self,
+        script: &Script,
+        keys: &[&str],
+        args: &[Arg<'_>],
+        replicas: u32,
+        wait: Duration,
+    ) -> Result<(Reply, u32)> {
+        let replication = self.store.require_replication(script.name())?;
+        let mut run = || replication.run_and_wait(script, keys, args, replicas, wait);
+        self.layer.around(Call::new(script.name(), Repeat::IfNotExecuted, &mut run).with_wait(wait)).await
     }
 }

@@ -1,6 +1,8 @@
 mod capability;
 
-use crate::{BlockingStore, Capabilities, Error, KvStore, PubSub, Result, ScanStore, ScriptStore, SetOptions, Ttl};
+use crate::{
+    BlockingStore, Capabilities, Error, KvStore, PubSub, Replication, Result, ScanStore, ScriptStore, SetOptions, Ttl,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::time::Duration;
@@ -121,5 +123,9 @@ impl<S: KvStore> KvStore for Namespaced<S> {
 
     fn blocking(&self) -> Option<&dyn BlockingStore> {
         self.store.blocking().is_some().then_some(self)
+    }
+
+    fn replication(&self) -> Option<&dyn Replication> {
+        self.store.replication().is_some().then_some(self)
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{Namespaced, borrow};
 use crate::{
-    Arg, BlockingStore, Cursor, End, Error, KvStore, KvStoreExt, Message, Page, PubSub, Reply, Result, ScanStore,
-    Script, ScriptCall, ScriptStore, Subscription,
+    Arg, BlockingStore, Cursor, End, Error, KvStore, KvStoreExt, Message, Page, PubSub, Replication, Reply, Result,
+    ScanStore, Script, ScriptCall, ScriptStore, Subscription,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -131,4 +131,19 @@ fn escape(text: &str) -> String {
         pattern.push(letter);
     }
     pattern
+}
+
+#[async_trait]
+impl<S: KvStore> Replication for Namespaced<S> {
+    async fn run_and_wait(
+        &self,
+        script: &Script,
+        keys: &[&str],
+        args: &[Arg<'_>],
+        replicas: u32,
+        wait: Duration,
+    ) -> Result<(Reply, u32)> {
+        let replication = self.store.require_replication(script.name())?;
+        replication.run_and_wait(script, &borrow(&self.add_all(script.name(), keys)?), args, replicas, wait).await
+    }
 }
