@@ -227,6 +227,15 @@ fn lock_scripts_equal_their_twins() {
 }
 
 #[test]
+fn quorum_scripts_equal_their_twins() {
+    let scripts = &["redis-lock/extend", "redis-lock/quorum_release"];
+    check(steps(scripts, &["token-0", "token-1", "someone", ""], 0..10), |name, token, number| {
+        let token = OwnedArg::Text(format!("token-{token}"));
+        if name == "redis-lock/extend" { vec![token, hours(number)] } else { vec![token] }
+    });
+}
+
+#[test]
 fn cache_scripts_equal_their_twins() {
     let scripts = &["redis-cache/begin", "redis-cache/commit", "redis-cache/abandon"];
     check(steps(scripts, &["token-0", "value", ""], 0..10), |name, token, number| {

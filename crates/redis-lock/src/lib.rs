@@ -11,6 +11,7 @@ mod mailbox;
 mod manager;
 mod multi;
 mod options;
+mod quorum;
 mod reaper;
 mod renewer;
 mod request;
@@ -27,6 +28,7 @@ pub use {
     manager::{LockManager, TryAcquire},
     multi::MultiGuard,
     options::{KeyStyle, LockOptions},
+    quorum::{QuorumAcquire, QuorumGuard, QuorumManager, QuorumOptions, Renewal},
     script::SCRIPTS,
     state::LockState,
 };

@@ -5,6 +5,7 @@ mod inspect;
 mod line;
 mod release;
 
+use crate::quorum::QUORUM_RELEASE;
 use kv_core::{Arg, Error, Reply, Result, Script, TwinContext};
 
 pub(crate) static ACQUIRE: Script =
@@ -18,7 +19,7 @@ pub(crate) static RELEASE: Script =
     Script::new("redis-lock/release", include_str!("../lua/release.lua"), release::release);
 
 /// Every script of this crate, for those who audit, preload or compare them.
-pub static SCRIPTS: [&Script; 5] = [&ACQUIRE, &ACQUIRE_ALL, &EXTEND, &INSPECT, &RELEASE];
+pub static SCRIPTS: [&Script; 6] = [&ACQUIRE, &ACQUIRE_ALL, &EXTEND, &INSPECT, &QUORUM_RELEASE, &RELEASE];
 
 fn extend(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
     let (&[lock], &[token, lease]) = (keys, args) else { return Err(Error::wrong_arity()) };
