@@ -43,7 +43,7 @@ fn stepping() -> Stepping {
 }
 
 /// Polls a future so many times and drops it; says whether it was done by then.
-async fn poll_times<T>(times: usize, future: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn poll_times<T>(times: usize, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     for _ in 0..times {
         let polled = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
@@ -57,7 +57,7 @@ async fn poll_times<T>(times: usize, future: impl Future<Output = T>) -> Option<
 }
 
 /// Runs a case with the future dropped after ever more polls, until it is done before.
-async fn at_every_await<F: Future<Output = bool>>(case: impl Fn(usize) -> F) {
+pub(crate) async fn at_every_await<F: Future<Output = bool>>(case: impl Fn(usize) -> F) {
     for polls in 0.. {
         if case(polls).await {
             assert!(polls > 2, "the future stops at both sides of a call");

@@ -23,6 +23,7 @@ mod lock;
 mod memory;
 mod pool;
 mod pubsub;
+mod quorum;
 mod ratelimit;
 mod script;
 mod sentinel;
