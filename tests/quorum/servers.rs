@@ -1,6 +1,6 @@
 //! Three real servers that are killed, paused and restarted.
 
-use super::{KEY, LEASE, NO_WAIT, options};
+use super::{KEY, LEASE, NO_WAIT};
 use crate::backend::{eventually, soon};
 use kv_core::KvStore;
 use kv_redis::RedisStore;
@@ -16,6 +16,11 @@ use xtask::{fixture::Server, resp::Reply};
 
 /// So long that waiting for it shows.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// With a time-out that a busy machine does not reach by itself.
+fn options() -> QuorumOptions {
+    super::options().node_timeout(Duration::from_millis(500))
+}
 
 struct Servers {
     each: [Server; 3],
@@ -200,7 +205,6 @@ async fn sections_never_overlap_while_a_server_hangs() {
     let (inside, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let tasks: Vec<_> = (0..4)
         .map(|_| {
-            // A time-out that a busy machine does not reach by itself.
             let locks = servers.locks(options().node_timeout(PATIENCE));
             let (inside, done) = (inside.clone(), done.clone());
             tokio::spawn(async move {

@@ -113,17 +113,21 @@ async fn a_server_that_fails_fast_does_not_hide_that_the_lock_is_held() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_election_gives_its_votes_back_before_the_last_answers() {
-    let slow = Mode::Slow(Duration::from_secs(1));
-    let nodes = Nodes::new(&[Mode::Up, Mode::Up, Mode::Up, Mode::Up, slow]);
-    for at in 1..4 {
+    let (slow, slower) = (Duration::from_secs(1), Duration::from_secs(5));
+    let nodes = Nodes::new(&[Mode::Up, Mode::Up, Mode::Up, Mode::Up, Mode::Up, Mode::Slow(slow), Mode::Slow(slower)]);
+    for at in 1..5 {
         nodes.put(at, "other").await;
     }
-    let locks = nodes.locks(options().node_timeout(Duration::from_secs(2)));
+    let locks = nodes.locks(options().node_timeout(slower * 2));
     let (took, tried) = timed(locks.try_acquire("job")).await;
     assert!(took.is_zero() && matches!(tried.unwrap(), QuorumAcquire::Held));
-    eventually("the first is free", || async { nodes.holders().await[0].is_none() }).await;
-    let (took, ()) = timed(eventually("the late one is free", || async { nodes.holders().await[4].is_none() })).await;
-    assert!(took > Duration::from_millis(900), "not before it has answered");
+    let freed =
+        async |at: usize| timed(eventually("it is free", || async { nodes.holders().await[at].is_none() })).await.0;
+    assert!(freed(0).await < slow / 10);
+    nodes.turn(5, Mode::Up);
+    assert!((slow / 2..slow * 2).contains(&freed(5).await), "as soon as it has answered");
+    nodes.turn(6, Mode::Up);
+    assert!((slower / 2..slower).contains(&freed(6).await));
 }
 
 #[tokio::test(start_paused = true)]
