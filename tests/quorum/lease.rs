@@ -93,6 +93,25 @@ async fn what_one_server_loses_it_gets_back_and_a_thief_keeps_what_it_has() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_two_extensions_heal_is_given_back() {
+    let nodes = Nodes::three();
+    let guard = nodes.held().await;
+    nodes.clear(0).await;
+    let slow = Duration::from_millis(20);
+    nodes.turn(0, Mode::Slow(slow));
+    assert_eq!(guard.extend().await, Renewal::Renewed);
+    sleep(slow / 2).await;
+    assert_eq!(guard.extend().await, Renewal::Renewed);
+    sleep(slow / 4).await;
+    // The first heals at once, and the second finds the key taken: by us.
+    nodes.turn(0, Mode::Up);
+    sleep(slow * 2).await;
+    assert_eq!(nodes.taken().await, 3);
+    drop(guard);
+    nodes.become_free().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_was_down_at_first_counts_when_it_is_back() {
     let nodes = Nodes::new(&[Mode::Up, Mode::Up, Mode::Down]);
     let guard = nodes.held().await;

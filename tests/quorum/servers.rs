@@ -213,7 +213,8 @@ async fn sections_never_overlap_while_a_server_hangs() {
                     assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two holders");
                     tokio::task::yield_now().await;
                     inside.fetch_sub(1, Ordering::SeqCst);
-                    assert_eq!(guard.release().await.unwrap(), Release::Released);
+                    // Who had the vote of the server that hangs, and not those of both others, cannot know.
+                    assert!(matches!(guard.release().await, Ok(Release::Released) | Err(LockError::Store(_))));
                     done.fetch_add(1, Ordering::SeqCst);
                 }
             })

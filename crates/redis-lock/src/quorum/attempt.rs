@@ -12,7 +12,7 @@ use tokio::{sync::oneshot, time::Instant};
 /// Asks all servers, answers at the decisive vote, and sees to the votes after it.
 pub(crate) async fn attempt(claim: Arc<Claim>, answer: oneshot::Sender<Result<QuorumAcquire, LockError>>) {
     let sent = Instant::now();
-    let mut round = claim.take(0..claim.servers.nodes.len());
+    let mut round = claim.take(0..claim.servers.nodes.len(), false);
     let mut tally = claim.servers.tally();
     let mut failures = Vec::new();
     let mut answer = Some(answer);

@@ -17,9 +17,18 @@ enum Seat {
     Clear,
     Ours,
     /// It is asked for; whoever asks sees to the answer.
-    Asked,
+    Asked {
+        /// It was asked for before: a no may come from our own key.
+        again: bool,
+    },
     /// It was asked for, and no answer came.
     Doubtful,
+}
+
+impl Seat {
+    fn is_asked(self) -> bool {
+        matches!(self, Self::Asked { .. })
+    }
 }
 
 #[derive(Debug)]
@@ -51,12 +60,12 @@ impl Claim {
     }
 
     /// Asks these servers for the lock: every answer belongs to [`settle`](Self::settle).
-    pub(crate) fn take(self: &Arc<Self>, servers: impl IntoIterator<Item = usize>) -> Round<bool> {
+    pub(crate) fn take(self: &Arc<Self>, servers: impl IntoIterator<Item = usize>, again: bool) -> Round<bool> {
         let mut seats = self.seats();
         let mut asked = Vec::new();
         for at in servers {
-            if !seats.over && seats.each[at] != Seat::Asked {
-                seats.each[at] = Seat::Asked;
+            if !seats.over && !seats.each[at].is_asked() {
+                seats.each[at] = Seat::Asked { again };
                 asked.push(at);
             }
         }
@@ -100,11 +109,12 @@ impl Claim {
 
     pub(crate) fn settle(&self, at: usize, taken: &Result<bool>) {
         let mut seats = self.seats();
+        let is_first = seats.each[at] == Seat::Asked { again: false };
         seats.each[at] = match taken {
             Ok(true) => Seat::Ours,
-            Ok(false) => Seat::Clear,
-            Err(error) if error.executed() == Executed::No => Seat::Clear,
-            Err(_) => Seat::Doubtful,
+            Ok(false) if is_first => Seat::Clear,
+            Err(error) if is_first && error.executed() == Executed::No => Seat::Clear,
+            Ok(false) | Err(_) => Seat::Doubtful,
         };
         if seats.over {
             self.sweep(&mut seats, at);
@@ -113,7 +123,7 @@ impl Claim {
 
     pub(crate) fn extended(&self, at: usize, vote: Vote) {
         let mut seats = self.seats();
-        if vote == Vote::Ours && seats.each[at] != Seat::Asked && !seats.over {
+        if vote == Vote::Ours && !seats.each[at].is_asked() && !seats.over {
             seats.each[at] = Seat::Ours;
         }
     }
@@ -121,7 +131,7 @@ impl Claim {
     pub(crate) fn released(&self, at: usize, vote: Vote) {
         let mut seats = self.seats();
         match (vote, seats.each[at]) {
-            (_, Seat::Asked) => {}
+            (_, Seat::Asked { .. }) => {}
             (Vote::Ours, _) | (Vote::Nobodys | Vote::Anothers, Seat::Ours) => seats.each[at] = Seat::Clear,
             (Vote::Unknown, _) | (_, Seat::Doubtful) => self.sweep(&mut seats, at),
             (_, Seat::Clear) => {}
@@ -159,7 +169,7 @@ impl Drop for Claim {
         let mut seats = self.seats();
         for at in 0..seats.each.len() {
             // Whoever asked is gone too.
-            if seats.each[at] == Seat::Asked {
+            if seats.each[at].is_asked() {
                 seats.each[at] = Seat::Doubtful;
             }
             self.sweep(&mut seats, at);

@@ -65,7 +65,7 @@ async fn ask(claim: Arc<Claim>, answer: oneshot::Sender<Renewal>) {
     // A majority has just confirmed the lock, so nobody else can have it: a server that lost it, or was away, may have
     // it too.
     if renewed && !empty.is_empty() && claim.standing.is_held() {
-        let mut round = claim.take(empty);
+        let mut round = claim.take(empty, true);
         while let Some((at, taken)) = round.next().await {
             claim.settle(at, &taken);
         }
