@@ -1,6 +1,6 @@
 use crate::{LockError, holding::Holding, server::Found};
 use kv_core::Result;
-use std::{fmt, sync::OnceLock, time::Duration};
+use std::{fmt, marker::PhantomData, sync::OnceLock, time::Duration};
 use tokio::{task::AbortHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 pub enum Release {
     /// It was ours until now.
     Released,
-    /// The lease had run out, and nobody holds the lock.
+    /// The lease had run out, and nobody holds the lock; of one that is shared, perhaps others do.
     AlreadyExpired,
     /// The lease had run out or was taken away, and somebody else holds the lock.
     Stolen,
@@ -25,17 +25,22 @@ impl From<Found> for Release {
     }
 }
 
-/// A lock that is held.
+/// A lock that is held: all of it, or the [share](crate::ReadGuard) of a reader, a [writer](crate::WriteGuard) or a [permit](crate::Permit).
 ///
 /// Its lease is renewed in the background unless the [options](crate::LockOptions::renew) say otherwise; [`lost`](Self::lost) tells
 /// when that fails. [`release`](Self::release) gives the lock back and says whether it was still ours. Dropping the guard gives it
 /// back in the background: soon, and by the lease at the latest.
 #[must_use = "dropping the guard releases the lock"]
-pub struct LockGuard {
+pub struct LockGuard<Of = Whole> {
     holding: Option<Holding>,
     fencing_token: u64,
     signal: OnceLock<Signal>,
+    of: PhantomData<Of>,
 }
+
+/// What a [`LockGuard`] is of unless it says otherwise: a lock that is not shared.
+#[derive(Debug)]
+pub enum Whole {}
 
 /// A token to cancel when the lock is lost, and the task that does.
 struct Signal(CancellationToken, Option<AbortHandle>);
@@ -73,14 +78,14 @@ impl fmt::Debug for LockParts {
     }
 }
 
-impl LockGuard {
+impl<Of> LockGuard<Of> {
     pub(crate) fn new(mut holding: Holding) -> Self {
         let fencing_token = holding.next_fence().unwrap_or_default();
         Self::with_fence(holding, fencing_token)
     }
 
     pub(crate) fn with_fence(holding: Holding, fencing_token: u64) -> Self {
-        Self { holding: Some(holding), fencing_token, signal: OnceLock::new() }
+        Self { holding: Some(holding), fencing_token, signal: OnceLock::new(), of: PhantomData }
     }
 
     /// A number larger than that of every earlier holder of this lock, for the guarded resource to compare.
@@ -151,7 +156,7 @@ impl LockGuard {
         // Should the reply be lost, the reaper must not take the lease for over too early.
         holding.lease.asking(sent, lease);
         let lock = &holding.lease;
-        match holding.backend.server.extend(&lock.keys.lock, lock.token.as_str(), lease).await? {
+        match holding.backend.server.extend(lock.keys.kind, &lock.keys.lock, lock.token.as_str(), lease).await? {
             Found::Ours => {
                 holding.lease.prolonged(sent, lease);
                 Ok(())
@@ -170,7 +175,7 @@ impl LockGuard {
         let Some(wanted) = backend.options.wait_replicas else { return Ok(self) };
         let (sent, length) = (Instant::now(), backend.options.lease);
         lease.asking(sent, length);
-        match backend.server.replicate(&lease.keys.lock, lease.token.as_str(), length, wanted).await? {
+        match backend.server.replicate(lease.keys.kind, &lease.keys.lock, lease.token.as_str(), length, wanted).await? {
             (Found::Ours, acknowledged) if acknowledged >= wanted.0 => {
                 lease.prolonged(sent, length);
                 Ok(self)
@@ -192,7 +197,9 @@ impl LockGuard {
         holding.forget();
         Ok(found.into())
     }
+}
 
+impl LockGuard {
     /// Ends the guard and leaves the lock as it is, for [`LockManager::from_parts`](crate::LockManager::from_parts) in another process. No
     /// round trip; nobody renews the lease until then.
     pub fn into_parts(mut self) -> LockParts {
@@ -204,14 +211,14 @@ impl LockGuard {
     }
 }
 
-impl Drop for LockGuard {
+impl<Of> Drop for LockGuard<Of> {
     fn drop(&mut self) {
         // Whoever waits here gets it; else the reaper does.
         drop(self.holding.take().map(Holding::pass_on));
     }
 }
 
-impl fmt::Debug for LockGuard {
+impl<Of> fmt::Debug for LockGuard<Of> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LockGuard")
             .field("fencing_token", &self.fencing_token)

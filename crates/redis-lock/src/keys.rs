@@ -2,9 +2,18 @@ use crate::{KeyStyle, LockOptions};
 use kv_core::{Error, Keyspace, Result};
 use std::sync::Arc;
 
-/// The keys of one lock, all in one hash slot.
+/// What the keys are those of, and so which scripts know them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    #[default]
+    Lock,
+    Room,
+}
+
+/// The keys of one lock or room, all in one hash slot.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Keys {
+    pub(crate) kind: Kind,
     pub(crate) lock: Arc<str>,
     pub(crate) fence: String,
     pub(crate) line: String,
@@ -31,16 +40,15 @@ impl Naming {
     pub(crate) fn keys(&self, name: &str) -> Result<Keys> {
         match self {
             Self::Tagged(space) => Ok(Keys {
+                kind: Kind::Lock,
                 lock: space.key(name, "")?.into(),
                 fence: space.key(name, "fence")?,
                 line: space.key(name, "line")?,
             }),
-            Self::Plain(_) if name.is_empty() => Err(Error::invalid_input("lock", "name must not be empty")),
             Self::Plain(prefix) => {
-                let lock = format!("{prefix}{name}");
-                let beside = beside(&lock)
-                    .ok_or_else(|| Error::invalid_input("lock", "no key can share the hash slot of this name"))?;
+                let (lock, beside) = plain(prefix, name)?;
                 Ok(Keys {
+                    kind: Kind::Lock,
                     fence: format!("{beside}:lock-fence"),
                     line: format!("{beside}:lock-line"),
                     lock: lock.into(),
@@ -48,6 +56,26 @@ impl Naming {
             }
         }
     }
+
+    /// The keys of a room beside the lock of the same name, and of rooms for another purpose.
+    pub(crate) fn room(&self, name: &str, purpose: &str) -> Result<Keys> {
+        let room = match self {
+            Self::Tagged(space) => space.key(name, purpose)?,
+            Self::Plain(prefix) => format!("{}:lock-{purpose}", plain(prefix, name)?.1),
+        };
+        Ok(Keys { kind: Kind::Room, fence: format!("{room}-fence"), line: format!("{room}-line"), lock: room.into() })
+    }
+}
+
+/// The key of a lock as other libraries have it, and what keys beside it begin with.
+fn plain(prefix: &str, name: &str) -> Result<(String, String)> {
+    if name.is_empty() {
+        return Err(Error::invalid_input("lock", "name must not be empty"));
+    }
+    let lock = format!("{prefix}{name}");
+    let beside =
+        beside(&lock).ok_or_else(|| Error::invalid_input("lock", "no key can share the hash slot of this name"))?;
+    Ok((lock, beside))
 }
 
 /// Whether all of these locks are in one hash slot, as far as their hash tags tell.
@@ -87,6 +115,10 @@ mod tests {
             assert_eq!(hashed(&keys.lock), hashed(&keys.fence), "{name}");
             assert_eq!(hashed(&keys.lock), hashed(&keys.line), "{name}");
             assert!(keys.fence != keys.line && keys.fence != *keys.lock);
+            let room = plain(KeyStyle::Verbatim, "").room(name, "rw").unwrap();
+            for key in [&*room.lock, &room.fence, &room.line] {
+                assert_eq!(hashed(key), hashed(&keys.lock), "{name}");
+            }
         }
         for name in ["", "a}b", "{}a", "a{}b}"] {
             assert!(plain(KeyStyle::Verbatim, "").keys(name).is_err(), "{name}");

@@ -15,7 +15,10 @@ mod quorum;
 mod reaper;
 mod renewer;
 mod request;
+mod room;
+mod rw_lock;
 mod script;
+mod semaphore;
 mod server;
 mod state;
 mod token;
@@ -24,11 +27,13 @@ mod token;
 pub use kv_core;
 pub use {
     error::LockError,
-    guard::{LockGuard, LockParts, Release},
+    guard::{LockGuard, LockParts, Release, Whole},
     manager::{LockManager, TryAcquire},
     multi::MultiGuard,
     options::{KeyStyle, LockOptions},
     quorum::{QuorumAcquire, QuorumGuard, QuorumManager, QuorumOptions, Renewal},
+    rw_lock::{ReadGuard, Reader, RwLock, RwState, WriteGuard, Writer},
     script::SCRIPTS,
+    semaphore::{Permit, Permits, Semaphore, SemaphoreState},
     state::LockState,
 };

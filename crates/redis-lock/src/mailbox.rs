@@ -119,7 +119,7 @@ async fn read(mut letters: Subscription, waits: Weak<Waits>) {
         };
         let text = std::str::from_utf8(&message.payload).ok();
         let letter =
-            text.and_then(|text| text.split_once(':')).and_then(|(token, last)| Some((token, last.parse().ok()?)));
+            text.and_then(|text| text.rsplit_once(':')).and_then(|(token, last)| Some((token, last.parse().ok()?)));
         if let Some((token, last)) = letter
             && let Some(wait) = waits.by_token().remove(token)
         {

@@ -1,11 +1,11 @@
 use crate::{
-    LockError, LockGuard, LockOptions, LockParts, LockState,
+    LockError, LockGuard, LockOptions, LockParts, LockState, RwLock, Semaphore,
     backend::Backend,
     cohort::{Cohort, Place, Turn},
     holding::Holding,
     keys::Naming,
     lease::Lease,
-    request::Request,
+    request::{Request, deadline},
     server::{Attempt, Found},
     token::Token,
 };
@@ -64,7 +64,9 @@ impl LockManager {
     pub async fn try_acquire(&self, name: &str) -> Result<TryAcquire, LockError> {
         let mut request = Request::new(self.backend.clone(), self.naming.keys(name)?, None);
         Ok(match request.ask().await? {
-            Attempt::Ours(last) => TryAcquire::Acquired(request.into_guard(last, None).replicated().await?),
+            Attempt::Ours(last) => {
+                TryAcquire::Acquired(LockGuard::new(request.into_holding(last, None)).replicated().await?)
+            }
             Attempt::Held(remaining) => TryAcquire::Held { remaining },
             Attempt::Passed => TryAcquire::Held { remaining: None },
         })
@@ -83,13 +85,12 @@ impl LockManager {
             return self.try_acquire(name).await?.acquired().ok_or(LockError::Timeout);
         }
         let keys = self.naming.keys(name)?;
-        let now = Instant::now();
-        let by = now.checked_add(wait).unwrap_or(now + FOREVER);
+        let by = deadline(wait);
         let seat = match self.cohort.join(&keys.lock) {
             Place::First(seat) => seat,
             Place::Behind(turn) => match timeout_at(by, turn).await {
                 Ok(Ok(Turn::Lead(seat))) => seat,
-                Ok(Ok(Turn::LeadOn(request))) => return request.wait(by).await?.replicated().await,
+                Ok(Ok(Turn::LeadOn(request))) => return LockGuard::new(request.wait(by).await?).replicated().await,
                 Ok(Ok(Turn::Hold(holding))) => {
                     holding.lease.limit(self.backend.options.max_lease);
                     return Ok(LockGuard::new(*holding));
@@ -97,14 +98,25 @@ impl LockManager {
                 Ok(Err(_)) | Err(_) => return Err(LockError::Timeout),
             },
         };
-        Request::new(self.backend.clone(), keys, Some(seat)).wait(by).await?.replicated().await
+        LockGuard::new(Request::new(self.backend.clone(), keys, Some(seat)).wait(by).await?).replicated().await
+    }
+
+    /// A lock that many may hold to read, or one to write. No round trip; an error for a name that cannot be one.
+    pub fn rw_lock(&self, name: &str) -> Result<RwLock> {
+        Ok(RwLock::new(self.backend.clone(), self.naming.room(name, "rw")?))
+    }
+
+    /// A lock that up to `limit` may hold at a time, 1 to 2^31 - 1. No round trip; an error for such a limit or name.
+    #[doc(alias = "permits")]
+    pub fn semaphore(&self, name: &str, limit: u32) -> Result<Semaphore> {
+        Semaphore::new(self.backend.clone(), self.naming.room(name, "semaphore")?, limit)
     }
 
     /// Goes on with a lock that was acquired elsewhere, and sets its lease anew; [`LockError::Lost`] if it is not held by these parts. One round trip.
     pub async fn from_parts(&self, name: &str, parts: LockParts) -> Result<LockGuard, LockError> {
         let keys = self.naming.keys(name)?;
         let (sent, options) = (Instant::now(), &self.backend.options);
-        match self.backend.server.extend(&keys.lock, &parts.token, options.lease).await? {
+        match self.backend.server.extend(keys.kind, &keys.lock, &parts.token, options.lease).await? {
             Found::Nobody | Found::Another => Err(LockError::Lost),
             Found::Ours => {
                 let renewal = options.renew.then_some(options.lease);
@@ -139,6 +151,3 @@ impl LockManager {
         &self.naming
     }
 }
-
-/// Longer than any process lives.
-const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);

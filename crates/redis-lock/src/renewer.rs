@@ -1,4 +1,5 @@
 use crate::{
+    keys::Kind,
     lease::Lease,
     server::{Found, Server},
 };
@@ -85,9 +86,12 @@ async fn watch(held: Arc<Held>, server: Server, every: Duration) {
             }
             leases.iter().filter_map(|(_, lease)| Some((lease.clone(), lease.due(now)?))).collect()
         };
-        if !due.is_empty() {
-            // Not awaited: a server that hangs keeps nobody else from being renewed.
-            tokio::spawn(renew(server.clone(), due));
+        let (locks, rooms): (Vec<_>, Vec<_>) = due.into_iter().partition(|(lease, _)| lease.keys.kind == Kind::Lock);
+        for (kind, due) in [(Kind::Lock, locks), (Kind::Room, rooms)] {
+            if !due.is_empty() {
+                // Not awaited: a server that hangs keeps nobody else from being renewed.
+                tokio::spawn(renew(server.clone(), kind, due));
+            }
         }
         if empty > LOOKS {
             held.wake.notified().await;
@@ -96,11 +100,11 @@ async fn watch(held: Arc<Held>, server: Server, every: Duration) {
     }
 }
 
-async fn renew(server: Server, due: Vec<(Arc<Lease>, Duration)>) {
+async fn renew(server: Server, kind: Kind, due: Vec<(Arc<Lease>, Duration)>) {
     let asked: Vec<_> =
         due.iter().map(|(lease, length)| (lease.keys.lock.clone(), lease.token.as_str().to_owned(), *length)).collect();
     let sent = Instant::now();
-    let answers = server.extend_many(&asked).await;
+    let answers = server.extend_many(kind, &asked).await;
     for ((lease, length), answer) in due.iter().zip(answers) {
         match answer {
             Ok(Found::Ours) => lease.renewed(sent, *length),

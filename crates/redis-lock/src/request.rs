@@ -1,5 +1,5 @@
 use crate::{
-    LockError, LockGuard,
+    LockError,
     backend::Backend,
     cohort::{Seat, Turn},
     holding::Holding,
@@ -26,27 +26,64 @@ pub(crate) struct Request {
     /// Whether the ticket is known to have been in line.
     in_line: bool,
     reserve: u64,
+    /// What it takes of a room, where that is what is wanted.
+    share: Option<Share>,
     /// When that was sent which the server answered last.
     sent: Instant,
+}
+
+/// What is wanted of a room, and how much all in it may weigh then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    pub(crate) weight: u32,
+    pub(crate) limit: u32,
 }
 
 /// Fencing tokens for whoever waits: tasks that come meanwhile are served too.
 const RESERVE_IN_LINE: u64 = 8;
 const LONGEST_RESERVE: u64 = 512;
 
+fn token(backend: &Backend, share: Option<Share>) -> Token {
+    let token = Token::random(backend.options.label.as_deref());
+    match share {
+        Some(share) => token.weighing(share.weight),
+        None => token,
+    }
+}
+
+/// When a wait ends: at the latest when no process lives any more.
+pub(crate) fn deadline(wait: Duration) -> Instant {
+    const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+    let now = Instant::now();
+    now.checked_add(wait).unwrap_or(now + FOREVER)
+}
+
 impl Request {
     pub(crate) fn new(backend: Arc<Backend>, keys: Keys, seat: Option<Seat>) -> Self {
-        let token = Token::random(backend.options.label.as_deref());
+        Self::with_share(backend, keys, seat, None)
+    }
+
+    /// To enter a room.
+    pub(crate) fn enter(backend: Arc<Backend>, keys: Keys, share: Share) -> Self {
+        Self::with_share(backend, keys, None, Some(share))
+    }
+
+    fn with_share(backend: Arc<Backend>, keys: Keys, seat: Option<Seat>, share: Option<Share>) -> Self {
+        let token = token(&backend, share);
         let sent = Instant::now();
         // As often again as tasks wait: more come while they are served.
         let reserve = seat.as_ref().map_or(1, |seat| (2 * seat.behind() as u64).clamp(1, LONGEST_RESERVE));
         let left = Leftover { keys, token, ticket: String::new(), until: sent };
-        Self { backend, seat, left, undecided: false, in_line: false, reserve, sent }
+        Self { backend, seat, left, undecided: false, in_line: false, reserve, share, sent }
+    }
+
+    fn count(&self) -> u64 {
+        self.share.map_or(self.reserve, |share| share.limit.into())
     }
 
     /// Asks once.
     pub(crate) async fn ask(&mut self) -> Result<Attempt> {
-        let lease = self.backend.options.lease;
+        let (lease, count) = (self.backend.options.lease, self.count());
         let left = &mut self.left;
         let sent = Instant::now();
         left.until = sent + lease;
@@ -54,7 +91,7 @@ impl Request {
         // From here on the lock may be ours: whatever ends this call without a verdict leaves it to the reaper.
         self.undecided = true;
         let (token, ticket) = (left.token.as_str(), Some(left.ticket.as_str()).filter(|ticket| !ticket.is_empty()));
-        let claimant = Claimant { token, lease, reserve: self.reserve, ticket, is_old: self.in_line };
+        let claimant = Claimant { token, lease, count, ticket, is_old: self.in_line };
         let answer = self.backend.server.acquire(&left.keys, claimant).await;
         match &answer {
             Ok(Attempt::Held(_)) => (self.undecided, self.in_line) = (!left.ticket.is_empty(), !left.ticket.is_empty()),
@@ -70,7 +107,7 @@ impl Request {
     }
 
     /// Asks until the lock is ours or time is up.
-    pub(crate) async fn wait(mut self, by: Instant) -> Result<LockGuard, LockError> {
+    pub(crate) async fn wait(mut self, by: Instant) -> Result<Holding, LockError> {
         let claim = self.backend.options.claim_within_lease();
         let mut wait = match self.left.ticket.is_empty() {
             true => self.backend.mailbox.address().is_some().then(|| self.line_up()),
@@ -78,10 +115,10 @@ impl Request {
         };
         loop {
             let (remaining, failure) = match self.ask().await {
-                Ok(Attempt::Ours(last)) => return Ok(self.into_guard(last, None)),
+                Ok(Attempt::Ours(last)) => return Ok(self.into_holding(last, None)),
                 Ok(Attempt::Held(remaining)) => (remaining, None),
                 Ok(Attempt::Passed) => {
-                    self.left.token = Token::random(self.backend.options.label.as_deref());
+                    self.left.token = token(&self.backend, self.share);
                     wait = Some(self.line_up());
                     continue;
                 }
@@ -106,7 +143,7 @@ impl Request {
                     // Granted after the last answer was asked for, so the claim runs from there at least.
                     let runs = (self.sent + claim).saturating_duration_since(Instant::now());
                     if self.backend.options.renew && runs > claim / 4 {
-                        return Ok(self.into_guard(last, Some(claim)));
+                        return Ok(self.into_holding(last, Some(claim)));
                     }
                     *wait = self.listen();
                 },
@@ -126,10 +163,12 @@ impl Request {
 
     /// Waits in line from the next question on.
     fn line_up(&mut self) -> Wait {
-        self.reserve = self.reserve.max(RESERVE_IN_LINE);
+        if self.share.is_none() {
+            self.reserve = self.reserve.max(RESERVE_IN_LINE);
+        }
         let claim = self.backend.options.claim_within_lease();
         let channel = self.backend.mailbox.address().unwrap_or_default();
-        self.left.ticket = self.left.token.ticket(claim, self.reserve, channel);
+        self.left.ticket = self.left.token.ticket(claim, self.count(), channel);
         self.listen()
     }
 
@@ -137,8 +176,8 @@ impl Request {
         self.backend.mailbox.wait(self.left.token.as_str())
     }
 
-    /// The guard of a lock that is ours: for the lease, or for the claim of somebody who waited.
-    pub(crate) fn into_guard(mut self, last: u64, claim: Option<Duration>) -> LockGuard {
+    /// A lock that is ours: for the lease, or for the claim of somebody who waited.
+    pub(crate) fn into_holding(mut self, last: u64, claim: Option<Duration>) -> Holding {
         self.undecided = false;
         let options = &self.backend.options;
         let lease = claim.unwrap_or(options.lease);
@@ -146,7 +185,7 @@ impl Request {
         let fences = (last + 1).saturating_sub(self.reserve)..last + 1;
         let (keys, token) = (mem::take(&mut self.left.keys), mem::take(&mut self.left.token));
         let lease = Lease::new(keys, token, self.sent, lease, renewal);
-        LockGuard::new(Holding::new(self.backend.clone(), lease, self.seat.take(), fences))
+        Holding::new(self.backend.clone(), lease, self.seat.take(), fences)
     }
 }
 
@@ -168,9 +207,10 @@ impl Drop for Request {
 impl Request {
     /// Leaves the place in line to the next task that waits behind.
     fn bequeath(&self, left: Leftover, seat: Seat) {
-        let Self { backend, in_line, reserve, sent, .. } = self;
-        let (backend, in_line, reserve, sent) = (backend.clone(), *in_line, *reserve, *sent);
-        let mut heir = Box::new(Self { backend, seat: Some(seat), left, undecided: true, in_line, reserve, sent });
+        let Self { backend, in_line, reserve, share, sent, .. } = self;
+        let (backend, in_line, reserve, share, sent) = (backend.clone(), *in_line, *reserve, *share, *sent);
+        let seat = Some(seat);
+        let mut heir = Box::new(Self { backend, seat, left, undecided: true, in_line, reserve, share, sent });
         while let Some(next) = heir.seat.as_ref().and_then(Seat::next) {
             match next.send(Turn::LeadOn(heir)) {
                 Ok(()) => return,

@@ -1,11 +1,14 @@
 mod acquire;
 mod acquire_all;
+mod enter;
 mod fence;
 mod inspect;
+mod leave;
 mod line;
 mod release;
+mod room;
 
-use crate::quorum::QUORUM_RELEASE;
+use crate::{keys::Kind, quorum::QUORUM_RELEASE};
 use kv_core::{Arg, Error, Reply, Result, Script, TwinContext};
 
 pub(crate) static ACQUIRE: Script =
@@ -17,9 +20,40 @@ pub(crate) static INSPECT: Script =
     Script::new("redis-lock/inspect", include_str!("../lua/inspect.lua"), inspect::inspect);
 pub(crate) static RELEASE: Script =
     Script::new("redis-lock/release", include_str!("../lua/release.lua"), release::release);
+pub(crate) static ENTER: Script = Script::new(
+    "redis-lock/enter",
+    concat!(include_str!("../lua/room.lua"), include_str!("../lua/enter.lua")),
+    enter::enter,
+);
+pub(crate) static LEAVE: Script = Script::new(
+    "redis-lock/leave",
+    concat!(include_str!("../lua/room.lua"), include_str!("../lua/leave.lua")),
+    leave::leave,
+);
+pub(crate) static LOOK: Script = Script::new("redis-lock/look", include_str!("../lua/look.lua"), room::look);
+pub(crate) static STAY: Script = Script::new("redis-lock/stay", include_str!("../lua/stay.lua"), room::stay);
+
+impl Kind {
+    /// Sets a lease: takes the key, the token and the milliseconds.
+    pub(crate) fn extend(self) -> &'static Script {
+        match self {
+            Self::Lock => &EXTEND,
+            Self::Room => &STAY,
+        }
+    }
+
+    /// Gives back: takes all keys, the token, a ticket and whether the server knows all listeners.
+    pub(crate) fn release(self) -> &'static Script {
+        match self {
+            Self::Lock => &RELEASE,
+            Self::Room => &LEAVE,
+        }
+    }
+}
 
 /// Every script of this crate, for those who audit, preload or compare them.
-pub static SCRIPTS: [&Script; 6] = [&ACQUIRE, &ACQUIRE_ALL, &EXTEND, &INSPECT, &QUORUM_RELEASE, &RELEASE];
+pub static SCRIPTS: [&Script; 10] =
+    [&ACQUIRE, &ACQUIRE_ALL, &ENTER, &EXTEND, &INSPECT, &LEAVE, &LOOK, &QUORUM_RELEASE, &RELEASE, &STAY];
 
 fn extend(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
     let (&[lock], &[token, lease]) = (keys, args) else { return Err(Error::wrong_arity()) };

@@ -1,6 +1,6 @@
 use crate::{
-    keys::Keys,
-    script::{ACQUIRE, ACQUIRE_ALL, EXTEND, INSPECT, RELEASE},
+    keys::{Keys, Kind},
+    script::{ACQUIRE, ACQUIRE_ALL, ENTER, INSPECT, LOOK},
 };
 use kv_core::{Arg, AtomicBatch, Error, KvStore, KvStoreExt, Limits, PubSub, Reply, Result, ScriptCall, ScriptStore};
 use std::{sync::Arc, time::Duration};
@@ -37,7 +37,8 @@ pub(crate) enum Attempt {
 pub(crate) struct Claimant<'a> {
     pub(crate) token: &'a str,
     pub(crate) lease: Duration,
-    pub(crate) reserve: u64,
+    /// How many fencing tokens a lock reserves, or how much all in a room may weigh.
+    pub(crate) count: u64,
     /// Nothing for one that does not wait.
     pub(crate) ticket: Option<&'a str>,
     /// Whether the ticket has been in line before.
@@ -65,13 +66,17 @@ impl Server {
 
     pub(crate) async fn acquire(&self, keys: &Keys, claimant: Claimant<'_>) -> Result<Attempt> {
         let lease = Limits::ttl_millis("acquire", claimant.lease)?;
-        let reserve = i64::try_from(claimant.reserve).unwrap_or(i64::MAX);
+        let count = i64::try_from(claimant.count).unwrap_or(i64::MAX);
         let knows = Arg::Int(i64::from(self.is_one));
         let (ticket, is_old) = (claimant.ticket.unwrap_or_default(), Arg::Int(i64::from(claimant.is_old)));
-        let args = [claimant.token.into(), lease.into(), reserve.into(), knows, ticket.into(), is_old];
+        let args = [claimant.token.into(), lease.into(), count.into(), knows, ticket.into(), is_old];
         // What is not needed is not sent.
         let args = if claimant.ticket.is_some() { &args[..] } else { &args[..4] };
-        let reply = self.scripts("acquire")?.run(&ACQUIRE, &[&keys.lock, &keys.fence, &keys.line], args).await?;
+        let script = match keys.kind {
+            Kind::Lock => &ACQUIRE,
+            Kind::Room => &ENTER,
+        };
+        let reply = self.scripts("acquire")?.run(script, &[&keys.lock, &keys.fence, &keys.line], args).await?;
         if reply == Reply::Nil {
             return Ok(Attempt::Passed);
         }
@@ -97,14 +102,15 @@ impl Server {
     }
 
     /// Sets the lease, if the lock is the token's.
-    pub(crate) async fn extend(&self, lock: &str, token: &str, lease: Duration) -> Result<Found> {
+    pub(crate) async fn extend(&self, kind: Kind, lock: &str, token: &str, lease: Duration) -> Result<Found> {
         let args = [token.into(), Limits::ttl_millis("extend", lease)?.into()];
-        found(self.scripts("extend")?.run(&EXTEND, &[lock], &args).await?)
+        found(self.scripts("extend")?.run(kind.extend(), &[lock], &args).await?)
     }
 
     /// Sets the lease, and waits for replicas to have the lock; says how many do.
     pub(crate) async fn replicate(
         &self,
+        kind: Kind,
         lock: &str,
         token: &str,
         lease: Duration,
@@ -112,14 +118,14 @@ impl Server {
     ) -> Result<(Found, u32)> {
         let args = [token.into(), Limits::ttl_millis("extend", lease)?.into()];
         let replication = self.store.require_replication("acquire")?;
-        let (reply, acknowledged) = replication.run_and_wait(&EXTEND, &[lock], &args, replicas, wait).await?;
+        let (reply, acknowledged) = replication.run_and_wait(kind.extend(), &[lock], &args, replicas, wait).await?;
         Ok((found(reply)?, acknowledged))
     }
 
-    /// The same for many at once. With several servers each is asked by itself: one that hangs keeps no other from its answer.
-    pub(crate) async fn extend_many(&self, asked: &[(Arc<str>, String, Duration)]) -> Vec<Result<Found>> {
+    /// The same for many of a kind at once. With several servers each is asked by itself: one that hangs keeps no other from its answer.
+    pub(crate) async fn extend_many(&self, kind: Kind, asked: &[(Arc<str>, String, Duration)]) -> Vec<Result<Found>> {
         if !self.is_one {
-            return self.extend_each(asked).await;
+            return self.extend_each(kind, asked).await;
         }
         let mut args = Vec::with_capacity(asked.len());
         for (lock, token, lease) in asked {
@@ -128,7 +134,7 @@ impl Server {
         }
         let calls: Vec<_> = args.iter().map(|(keys, args)| ScriptCall { keys, args }).collect();
         let replies = match self.scripts("extend") {
-            Ok(scripts) => scripts.run_many(&EXTEND, &calls).await,
+            Ok(scripts) => scripts.run_many(kind.extend(), &calls).await,
             Err(error) => Err(error),
         };
         match replies {
@@ -137,10 +143,10 @@ impl Server {
         }
     }
 
-    async fn extend_each(&self, asked: &[(Arc<str>, String, Duration)]) -> Vec<Result<Found>> {
+    async fn extend_each(&self, kind: Kind, asked: &[(Arc<str>, String, Duration)]) -> Vec<Result<Found>> {
         let calls = asked.iter().map(|(lock, token, lease)| {
             let (server, lock, token, lease) = (self.clone(), lock.clone(), token.clone(), *lease);
-            tokio::spawn(async move { server.extend(&lock, &token, lease).await })
+            tokio::spawn(async move { server.extend(kind, &lock, &token, lease).await })
         });
         let calls: Vec<_> = calls.collect();
         let mut replies = Vec::with_capacity(calls.len());
@@ -154,12 +160,16 @@ impl Server {
     pub(crate) async fn release(&self, keys: &Keys, token: &str, ticket: &str) -> Result<Found> {
         let args = [token.into(), Arg::Int(i64::from(self.is_one)), ticket.into()];
         let args = if ticket.is_empty() { &args[..2] } else { &args[..] };
-        found(self.scripts("release")?.run(&RELEASE, &[&keys.lock, &keys.fence, &keys.line], args).await?)
+        found(self.scripts("release")?.run(keys.kind.release(), &[&keys.lock, &keys.fence, &keys.line], args).await?)
     }
 
     pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Vec<Reply>> {
         let reply = self.scripts("inspect")?.run(&INSPECT, &[&keys.lock, &keys.fence, &keys.line], &[]).await?;
         reply.into_array("inspect")
+    }
+
+    pub(crate) async fn look(&self, keys: &Keys) -> Result<Vec<Reply>> {
+        self.scripts("look")?.run(&LOOK, &[&keys.lock, &keys.line], &[]).await?.into_array("look")
     }
 
     fn scripts(&self, operation: &'static str) -> Result<&dyn ScriptStore> {

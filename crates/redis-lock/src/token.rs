@@ -12,13 +12,18 @@ impl Token {
         Self(format!("{bits:032x}/{}", label.unwrap_or_default()))
     }
 
+    /// The token of a holder who shares a room with others.
+    pub(crate) fn weighing(self, weight: u32) -> Self {
+        Self(format!("{}:{weight}", self.0))
+    }
+
     pub(crate) fn from_parts(token: String) -> Self {
         Self(token)
     }
 
     /// The place in line of this token's owner.
-    pub(crate) fn ticket(&self, claim: Duration, reserve: u64, channel: &str) -> String {
-        format!("{}:{}:{reserve}:{channel}", self.0, claim.as_millis())
+    pub(crate) fn ticket(&self, claim: Duration, count: u64, channel: &str) -> String {
+        format!("{}:{}:{count}:{channel}", self.0, claim.as_millis())
     }
 
     pub(crate) fn as_str(&self) -> &str {
