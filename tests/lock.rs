@@ -2,6 +2,7 @@
 
 mod cohort;
 mod elsewhere;
+mod interop;
 mod lease;
 mod line;
 mod multi;
