@@ -24,14 +24,14 @@ static RELEASE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(r#"if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0"#)
 });
 
-/// The fencing tokens of one lock, which grow by one per acquisition when nobody else takes it.
+/// The fencing tokens of one lock, which grow by one per acquisition when nobody else takes it, wherever they begin.
 #[derive(Default)]
 struct Fence(Option<u64>);
 
 impl Fence {
     fn check(&mut self, token: u64) -> Result<()> {
         let last = self.0.replace(token);
-        ensure!(token == last.unwrap_or(0) + 1, "fencing token {token} after {last:?}");
+        ensure!(token == last.map_or(token, |last| last + 1), "fencing token {token} after {last:?}");
         Ok(())
     }
 }
