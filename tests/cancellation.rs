@@ -128,6 +128,49 @@ async fn a_dropped_extension_keeps_the_lock() {
 }
 
 #[tokio::test]
+async fn a_dropped_share_is_left_and_lets_the_next_in() {
+    at_every_await(|polls| async move {
+        let store = stepping();
+        let lock = locks(&store).rw_lock("job").unwrap();
+        let taken = poll_times(polls, lock.read(Duration::ZERO)).await.map(Result::unwrap);
+        let done = match taken {
+            // Taken after three polls; its release is dropped after one at first.
+            Some(guard) => poll_times(polls - 2, guard.release()).await.is_some(),
+            None => false,
+        };
+        eventually("nobody is inside", || async { !store.inner().exists("lock:{job}:rw").await.unwrap() }).await;
+        done
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_dropped_wait_for_a_share_holds_nobody_up() {
+    for polls in 0..30 {
+        let store = stepping();
+        let lock = locks(&store).rw_lock("job").unwrap();
+        let holder = lock.read(Duration::ZERO).await.unwrap();
+        // A writer in line keeps readers out, and is let in itself when the holder leaves meanwhile.
+        let writer = tokio::spawn({
+            let lock = lock.clone();
+            async move { poll_times(polls, lock.write(Duration::from_secs(60))).await.is_some() }
+        });
+        for _ in 0..polls / 2 {
+            yield_now().await;
+        }
+        let released = poll_times(50, holder.release()).await.unwrap();
+        assert_eq!(released.unwrap(), Release::Released);
+        writer.await.unwrap();
+        drop(lock.read(Duration::from_secs(9)).await.unwrap());
+        eventually("nobody is inside", || async {
+            let inside = store.inner().exists("lock:{job}:rw").await.unwrap();
+            !inside && !store.inner().exists("lock:{job}:rw-line").await.unwrap()
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn a_lost_reply_is_an_error_and_leaves_nothing_behind() {
     let lose = |store: &Stepping| store.layer().lose_next.store(true, Ordering::SeqCst);
     let store = stepping();
@@ -136,6 +179,13 @@ async fn a_lost_reply_is_an_error_and_leaves_nothing_behind() {
     let error = manager.try_acquire("job").await.unwrap_err();
     assert!(matches!(&error, LockError::Store(error) if error.executed() == Executed::Maybe), "{error}");
     becomes_free(&store).await;
+
+    let store = stepping();
+    let semaphore = locks(&store).semaphore("job", 2).unwrap();
+    lose(&store);
+    let error = semaphore.try_acquire().await.unwrap_err();
+    assert!(matches!(&error, LockError::Store(error) if error.executed() == Executed::Maybe), "{error}");
+    eventually("the permit is back", || async { semaphore.inspect().await.unwrap().taken == 0 }).await;
 
     let store = stepping();
     let guard = locks(&store).acquire("job", Duration::ZERO).await.unwrap();

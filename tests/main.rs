@@ -25,6 +25,7 @@ mod pool;
 mod pubsub;
 mod quorum;
 mod ratelimit;
+mod room;
 mod script;
 mod sentinel;
 mod store;

@@ -1,0 +1,121 @@
+//! Waiting for a share: who is served when, and what is left behind.
+
+use super::{
+    LONG, forge, manager, manager_with, permits, permits_in_line, reader_in_line, rw, waiting, writer_in_line,
+};
+use crate::backend::{Backend, eventually, on_every_backend, soon};
+use redis_lock::{LockError, LockOptions, Release};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+on_every_backend!(
+    whoever_came_first_is_served_first,
+    a_release_hands_over_at_once,
+    a_cancelled_writer_lets_the_readers_behind_it_in,
+    a_cancelled_wait_passes_on_what_it_was_granted,
+    a_waiter_that_died_stops_nobody,
+    waits_leave_nothing_behind,
+    a_deleted_room_wakes_whoever_waits,
+);
+
+async fn whoever_came_first_is_served_first(backend: &Backend) {
+    let guard = permits(&manager(backend), 1).acquire(LONG).await.unwrap();
+    let served = Arc::new(Mutex::new(Vec::new()));
+    let mut tasks = Vec::new();
+    for number in 0..5 {
+        let (waiter, served) = (permits_in_line(backend, 1, 1).await, served.clone());
+        tasks.push(tokio::spawn(async move {
+            let guard = waiter.await.unwrap().unwrap();
+            served.lock().unwrap().push((number, guard.fencing_token()));
+            assert_eq!(guard.release().await.unwrap(), Release::Released);
+        }));
+    }
+    guard.release().await.unwrap();
+    for task in tasks {
+        soon("a turn", task).await.unwrap();
+    }
+    let served = served.lock().unwrap();
+    assert!(served.iter().map(|(number, _)| *number).eq(0..5), "{served:?}");
+    assert!(served.is_sorted_by(|(_, one), (_, two)| one < two), "{served:?}");
+}
+
+async fn a_release_hands_over_at_once(backend: &Backend) {
+    // A claim, and with it the look of a waiter for itself, that comes too late to explain anything.
+    let patient = LockOptions::default().claim(Duration::from_secs(10)).lease(Duration::from_secs(60));
+    let locks = || manager_with(backend, patient.clone());
+    let guard = rw(&locks()).write(LONG).await.unwrap();
+    let lock = rw(&locks());
+    let waiter = super::line_up(backend, async move { lock.read(LONG).await }).await;
+    let released = Instant::now();
+    guard.release().await.unwrap();
+    let next = soon("the next", waiter).await.unwrap().unwrap();
+    assert!(released.elapsed() < Duration::from_secs(1), "{:?}", released.elapsed());
+    assert!(next.is_valid());
+    assert_eq!(next.release().await.unwrap(), Release::Released);
+}
+
+async fn a_cancelled_writer_lets_the_readers_behind_it_in(backend: &Backend) {
+    let holder = rw(&manager(backend)).read(LONG).await.unwrap();
+    let writer = writer_in_line(backend).await;
+    let readers = [reader_in_line(backend).await, reader_in_line(backend).await];
+    let started = Instant::now();
+    writer.abort();
+    for reader in readers {
+        assert!(soon("a reader", reader).await.unwrap().is_ok());
+    }
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert!(holder.is_valid());
+}
+
+async fn a_cancelled_wait_passes_on_what_it_was_granted(backend: &Backend) {
+    for _ in 0..5 {
+        let guard = rw(&manager(backend)).write(LONG).await.unwrap();
+        let (one, two) = (writer_in_line(backend).await, writer_in_line(backend).await);
+        let started = Instant::now();
+        guard.release().await.unwrap();
+        one.abort();
+        drop(one);
+        let served = soon("the other", two).await.unwrap().unwrap();
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+        served.release().await.unwrap();
+    }
+}
+
+async fn a_waiter_that_died_stops_nobody(backend: &Backend) {
+    let _reader = rw(&manager(backend)).read(LONG).await.unwrap();
+    // A writer that nobody has seen look, in front.
+    forge(backend, "lock:{job}:rw-line", &format!("{:032x}:2147483647:400:2147483647:", 7)).await;
+    forge(backend, "lock:{job}:rw-line", "garbage").await;
+    forge(backend, "lock:{job}:rw-line", &format!("{:032x}:5:400:4:", 8)).await;
+    assert!(rw(&manager(backend)).try_read().await.unwrap().is_some());
+    assert_eq!(waiting(backend).await, 0);
+}
+
+async fn waits_leave_nothing_behind(backend: &Backend) {
+    let guard = rw(&manager(backend)).write(LONG).await.unwrap();
+    let timed_out = rw(&manager(backend)).read(Duration::from_millis(30)).await.unwrap_err();
+    assert!(matches!(timed_out, LockError::Timeout));
+    eventually("is out of the line", || async { waiting(backend).await == 0 }).await;
+    let waiter = writer_in_line(backend).await;
+    guard.release().await.unwrap();
+    waiter.await.unwrap().unwrap().release().await.unwrap();
+    eventually("no key but the fence", || async {
+        let line = backend.store.exists("lock:{job}:rw-line").await.unwrap();
+        let room = backend.store.exists("lock:{job}:rw").await.unwrap();
+        !line && !room
+    })
+    .await;
+}
+
+async fn a_deleted_room_wakes_whoever_waits(backend: &Backend) {
+    let guard = rw(&manager(backend)).write(LONG).await.unwrap();
+    let waiter = writer_in_line(backend).await;
+    backend.store.delete(&["lock:{job}:rw"]).await.unwrap();
+    let next = soon("the next", waiter).await.unwrap().unwrap();
+    assert!(next.fencing_token() > guard.fencing_token());
+    assert_eq!(guard.release().await.unwrap(), Release::AlreadyExpired);
+    assert!(rw(&manager(backend)).inspect().await.unwrap().writing, "the other has it still");
+}
