@@ -63,6 +63,24 @@ async fn a_lock_is_one_script_to_take_and_one_to_give_back() {
 }
 
 #[tokio::test]
+async fn a_share_is_one_script_to_take_and_one_to_give_back() {
+    let backend = Backend::redis("").await;
+    let locks = LockManager::new(backend.store.clone(), LockOptions::default()).unwrap();
+    let (lock, semaphore) = (locks.rw_lock("job").unwrap(), locks.semaphore("job", 2).unwrap());
+    let warm = lock.try_read().await.unwrap().unwrap();
+    warm.release().await.unwrap();
+    let mut guard = None;
+    let take = commands(&backend, async { guard = lock.try_read().await.unwrap() }).await;
+    let full = commands(&backend, lock.try_write()).await;
+    let give = commands(&backend, guard.unwrap().release()).await;
+    let permit = commands(&backend, async { semaphore.try_acquire().await.unwrap().unwrap().release().await }).await;
+    for (calls, scripts) in [(&take, 1), (&full, 1), (&give, 1), (&permit, 2)] {
+        assert_eq!(calls["evalsha"], scripts, "{calls:?}");
+    }
+    assert!(!full.contains_key("set"), "a try that finds it taken takes no number");
+}
+
+#[tokio::test]
 async fn a_check_is_one_script_and_a_denial_writes_nothing() {
     let backend = Backend::redis("").await;
     let quota = Quota::per_hour(10).burst(2);

@@ -256,7 +256,7 @@ fn room_scripts_equal_their_twins() {
         let holder = format!("token-{token}:{weight}");
         // Nobody listens there, and the heaviest fits only alone.
         let channel = ["", "gone"][usize::from(token % 2)];
-        let ticket = format!("{holder}:{}:{limit}:{channel}", (number + 2) * HOUR);
+        let ticket = format!("{holder}:{}:3:{channel}", (i64::from(token) + 2) * HOUR);
         let ticket = (number % 4 != 0).then_some(OwnedArg::Text(ticket));
         let holder = OwnedArg::Text(holder);
         let (knows, is_old) = (OwnedArg::Int(number % 2), OwnedArg::Int(i64::from(number % 5 == 0)));

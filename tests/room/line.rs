@@ -4,6 +4,7 @@ use super::{
     LONG, forge, manager, manager_with, permits, permits_in_line, reader_in_line, rw, waiting, writer_in_line,
 };
 use crate::backend::{Backend, eventually, on_every_backend, soon};
+use kv_core::Arg;
 use redis_lock::{LockError, LockOptions, Release};
 use std::{
     sync::{Arc, Mutex},
@@ -14,12 +15,20 @@ use tokio::time::Instant;
 on_every_backend!(
     whoever_came_first_is_served_first,
     a_release_hands_over_at_once,
+    a_cancelled_wait_leaves_the_line,
     a_cancelled_writer_lets_the_readers_behind_it_in,
     a_cancelled_wait_passes_on_what_it_was_granted,
     a_waiter_that_died_stops_nobody,
+    a_lost_line_is_joined_again,
     waits_leave_nothing_behind,
     a_deleted_room_wakes_whoever_waits,
 );
+
+mod one_server {
+    use super::a_waiter_that_nobody_listens_for_is_gone;
+
+    super::on_every_backend!(@one_server a_waiter_that_nobody_listens_for_is_gone);
+}
 
 async fn whoever_came_first_is_served_first(backend: &Backend) {
     let guard = permits(&manager(backend), 1).acquire(LONG).await.unwrap();
@@ -57,6 +66,15 @@ async fn a_release_hands_over_at_once(backend: &Backend) {
     assert_eq!(next.release().await.unwrap(), Release::Released);
 }
 
+async fn a_cancelled_wait_leaves_the_line(backend: &Backend) {
+    let holder = rw(&manager(backend)).write(LONG).await.unwrap();
+    let (one, two) = (writer_in_line(backend).await, writer_in_line(backend).await);
+    two.abort();
+    eventually("is out of the line", || async { waiting(backend).await == 1 }).await;
+    holder.release().await.unwrap();
+    assert!(soon("the other", one).await.unwrap().is_ok());
+}
+
 async fn a_cancelled_writer_lets_the_readers_behind_it_in(backend: &Backend) {
     let holder = rw(&manager(backend)).read(LONG).await.unwrap();
     let writer = writer_in_line(backend).await;
@@ -92,6 +110,47 @@ async fn a_waiter_that_died_stops_nobody(backend: &Backend) {
     forge(backend, "lock:{job}:rw-line", &format!("{:032x}:5:400:4:", 8)).await;
     assert!(rw(&manager(backend)).try_read().await.unwrap().is_some());
     assert_eq!(waiting(backend).await, 0);
+}
+
+/// Stands in line to write, and is never seen again.
+async fn writer_that_dies(backend: &Backend, channel: &str) {
+    let enter = redis_lock::SCRIPTS.iter().find(|script| script.name() == "redis-lock/enter").unwrap();
+    let ticket = format!("dead:2147483647:400:2147483647:{channel}");
+    let keys = ["lock:{job}:rw", "lock:{job}:rw-fence", "lock:{job}:rw-line"];
+    let (holder, limit) = ("dead:2147483647".into(), Arg::Int(i32::MAX.into()));
+    let args = [holder, Arg::Int(60_000), limit, ticket.as_str().into(), Arg::Int(1), Arg::Int(0)];
+    backend.run(enter, &keys, &args).await.unwrap();
+    assert_eq!(waiting(backend).await, 1);
+}
+
+async fn a_waiter_that_nobody_listens_for_is_gone(backend: &Backend) {
+    let _reader = rw(&manager(backend)).read(LONG).await.unwrap();
+    writer_that_dies(backend, "nobody").await;
+    assert!(rw(&manager(backend)).try_read().await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_waiter_that_does_not_look_is_given_up() {
+    let backend = Backend::memory();
+    let locks = manager_with(&backend, LockOptions::default().lease(Duration::from_secs(60)));
+    let _reader = rw(&locks).read(LONG).await.unwrap();
+    writer_that_dies(&backend, "").await;
+    backend.pass(Duration::from_millis(9_990)).await;
+    assert!(rw(&locks).try_read().await.unwrap().is_none());
+    backend.pass(Duration::from_millis(20)).await;
+    assert!(rw(&locks).try_read().await.unwrap().is_some());
+}
+
+async fn a_lost_line_is_joined_again(backend: &Backend) {
+    let holder = rw(&manager(backend)).read(LONG).await.unwrap();
+    let writer = writer_in_line(backend).await;
+    backend.store.delete(&["lock:{job}:rw-line"]).await.unwrap();
+    eventually("in line again", || async { waiting(backend).await == 1 }).await;
+    assert!(rw(&manager(backend)).try_read().await.unwrap().is_none());
+    holder.release().await.unwrap();
+    let guard = soon("the writer", writer).await.unwrap().unwrap();
+    assert!(rw(&manager(backend)).inspect().await.unwrap().writing);
+    assert_eq!(guard.release().await.unwrap(), Release::Released);
 }
 
 async fn waits_leave_nothing_behind(backend: &Backend) {

@@ -32,7 +32,8 @@ elseif ARGV[5] then
   end
 end
 settle()
+if answer then return answer end
 -- It was let in, and its claim is over: a letter of that may still come, so this ticket must not be let in again.
-if not answer and ARGV[5] and not place then return false end
+if ARGV[5] and not place then return false end
 local next = redis.call("ZRANGEBYSCORE", KEYS[1], "(0", "+inf", "WITHSCORES", "LIMIT", 0, 1)[2]
-return answer or next and now - 1 - next or 0
+return next and now - 1 - next or 0

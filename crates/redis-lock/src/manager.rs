@@ -62,7 +62,7 @@ impl LockManager {
     #[doc(alias = "try_lock")]
     #[doc(alias = "obtain")]
     pub async fn try_acquire(&self, name: &str) -> Result<TryAcquire, LockError> {
-        let mut request = Request::new(self.backend.clone(), self.naming.keys(name)?, None);
+        let mut request = Request::new(self.backend.clone(), self.naming.keys(name)?, None, None);
         Ok(match request.ask().await? {
             Attempt::Ours(last) => {
                 TryAcquire::Acquired(LockGuard::new(request.into_holding(last, None)).replicated().await?)
@@ -98,7 +98,7 @@ impl LockManager {
                 Ok(Err(_)) | Err(_) => return Err(LockError::Timeout),
             },
         };
-        LockGuard::new(Request::new(self.backend.clone(), keys, Some(seat)).wait(by).await?).replicated().await
+        LockGuard::new(Request::new(self.backend.clone(), keys, Some(seat), None).wait(by).await?).replicated().await
     }
 
     /// A lock that many may hold to read, or one to write. No round trip; an error for a name that cannot be one.

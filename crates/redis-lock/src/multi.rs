@@ -63,8 +63,12 @@ impl LockManager {
     async fn take_all(&self, keys: Vec<Keys>) -> Result<Option<Vec<LockGuard>>> {
         let (sent, options) = (Instant::now(), &self.backend().options);
         let label = options.label.as_deref();
-        let of =
-            |keys| Leftover { keys, token: Token::random(label), ticket: String::new(), until: sent + options.lease };
+        let of = |keys| Leftover {
+            keys,
+            token: Token::random(label, None),
+            ticket: String::new(),
+            until: sent + options.lease,
+        };
         let mut pending = Pending { backend: self.backend().clone(), left: keys.into_iter().map(of).collect() };
         let wanted: Vec<_> = pending.left.iter().map(|left| (&left.keys, left.token.as_str())).collect();
         let fences = match self.backend().server.acquire_all(&wanted, options.lease).await {

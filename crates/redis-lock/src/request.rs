@@ -8,7 +8,7 @@ use crate::{
     mailbox::{News, Wait},
     reaper::Leftover,
     server::{Attempt, Claimant},
-    token::Token,
+    token::{Share, Token},
 };
 use kv_core::{Executed, Result};
 use std::{mem, sync::Arc, time::Duration};
@@ -32,24 +32,9 @@ pub(crate) struct Request {
     sent: Instant,
 }
 
-/// What is wanted of a room, and how much all in it may weigh then.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Share {
-    pub(crate) weight: u32,
-    pub(crate) limit: u32,
-}
-
 /// Fencing tokens for whoever waits: tasks that come meanwhile are served too.
 const RESERVE_IN_LINE: u64 = 8;
 const LONGEST_RESERVE: u64 = 512;
-
-fn token(backend: &Backend, share: Option<Share>) -> Token {
-    let token = Token::random(backend.options.label.as_deref());
-    match share {
-        Some(share) => token.weighing(share.weight),
-        None => token,
-    }
-}
 
 /// When a wait ends: at the latest when no process lives any more.
 pub(crate) fn deadline(wait: Duration) -> Instant {
@@ -59,17 +44,8 @@ pub(crate) fn deadline(wait: Duration) -> Instant {
 }
 
 impl Request {
-    pub(crate) fn new(backend: Arc<Backend>, keys: Keys, seat: Option<Seat>) -> Self {
-        Self::with_share(backend, keys, seat, None)
-    }
-
-    /// To enter a room.
-    pub(crate) fn enter(backend: Arc<Backend>, keys: Keys, share: Share) -> Self {
-        Self::with_share(backend, keys, None, Some(share))
-    }
-
-    fn with_share(backend: Arc<Backend>, keys: Keys, seat: Option<Seat>, share: Option<Share>) -> Self {
-        let token = token(&backend, share);
+    pub(crate) fn new(backend: Arc<Backend>, keys: Keys, seat: Option<Seat>, share: Option<Share>) -> Self {
+        let token = Token::random(backend.options.label.as_deref(), share);
         let sent = Instant::now();
         // As often again as tasks wait: more come while they are served.
         let reserve = seat.as_ref().map_or(1, |seat| (2 * seat.behind() as u64).clamp(1, LONGEST_RESERVE));
@@ -118,7 +94,7 @@ impl Request {
                 Ok(Attempt::Ours(last)) => return Ok(self.into_holding(last, None)),
                 Ok(Attempt::Held(remaining)) => (remaining, None),
                 Ok(Attempt::Passed) => {
-                    self.left.token = token(&self.backend, self.share);
+                    self.left.token = Token::random(self.backend.options.label.as_deref(), self.share);
                     wait = Some(self.line_up());
                     continue;
                 }

@@ -2,8 +2,9 @@ use crate::{
     LockError, LockGuard,
     backend::Backend,
     keys::Keys,
-    request::{Request, Share, deadline},
+    request::{Request, deadline},
     server::Attempt,
+    token::Share,
 };
 use kv_core::{Error, ErrorKind, Reply, Result};
 use std::{sync::Arc, time::Duration};
@@ -50,7 +51,7 @@ impl Room {
         if weight == 0 || weight > limit {
             return Err(Error::invalid_input("acquire", "permits must be 1 to the limit"));
         }
-        Ok(Request::enter(self.backend.clone(), self.keys.clone(), Share { weight, limit }))
+        Ok(Request::new(self.backend.clone(), self.keys.clone(), None, Some(Share { weight, limit })))
     }
 
     /// What all holders weigh, and how many wait. Something else under the key weighs everything.

@@ -1,20 +1,26 @@
 use std::{fmt, time::Duration};
 
-/// What an acquisition writes under the key of its lock: 128 random bits, a slash, and a label if the options have one.
+/// What is wanted of a room, and how much all in it may weigh then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    pub(crate) weight: u32,
+    pub(crate) limit: u32,
+}
+
+/// What an acquisition writes under the key of its lock: 128 random bits, a slash, a label if the options have one, and in a room the
+/// weight.
 ///
 /// By the slash scripts know a token of ours, behind which they may put an asterisk.
 #[derive(Clone, Default)]
 pub(crate) struct Token(String);
 
 impl Token {
-    pub(crate) fn random(label: Option<&str>) -> Self {
-        let bits = rand::random::<u128>();
-        Self(format!("{bits:032x}/{}", label.unwrap_or_default()))
-    }
-
-    /// The token of a holder who shares a room with others.
-    pub(crate) fn weighing(self, weight: u32) -> Self {
-        Self(format!("{}:{weight}", self.0))
+    pub(crate) fn random(label: Option<&str>, share: Option<Share>) -> Self {
+        let (bits, label) = (rand::random::<u128>(), label.unwrap_or_default());
+        Self(match share {
+            None => format!("{bits:032x}/{label}"),
+            Some(share) => format!("{bits:032x}/{label}:{}", share.weight),
+        })
     }
 
     pub(crate) fn from_parts(token: String) -> Self {
