@@ -5,6 +5,7 @@ mod elsewhere;
 mod interop;
 mod lease;
 mod line;
+mod model;
 mod multi;
 
 use crate::backend::{Backend, eventually, on_every_backend};
