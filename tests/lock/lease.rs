@@ -1,7 +1,7 @@
 //! Renewal, and what tells that a lock is lost.
 
 use crate::backend::{Backend, eventually, on_every_backend, soon};
-use kv_core::{KvStore, MemoryStore, SetOptions, Ttl};
+use kv_core::{Clock, KvStore, MemoryStore, SetOptions, Ttl};
 use redis_lock::{LockError, LockManager, LockOptions, Release, TryAcquire};
 use std::{future::pending, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
@@ -106,6 +106,18 @@ async fn a_process_that_slept_too_long_knows_it_at_once() {
     tokio::time::advance(Duration::from_secs(11)).await;
     assert!(!guard.is_valid());
     timeout(Duration::ZERO, guard.lost()).await.expect("at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_was_lost_stays_lost() {
+    // The server's clock stands: whoever renews after having slept is told that the lock is still there.
+    let store = MemoryStore::with_clock(Clock::manual(1_000_000));
+    let locks = LockManager::new(Arc::new(store), LockOptions::default()).unwrap();
+    let guard = locks.try_acquire("job").await.unwrap().acquired().unwrap();
+    tokio::time::advance(Duration::from_secs(11)).await;
+    timeout(Duration::ZERO, guard.lost()).await.expect("at once");
+    sleep(Duration::from_secs(5)).await;
+    assert!(!guard.is_valid(), "somebody else may have had it meanwhile");
 }
 
 #[tokio::test(start_paused = true)]

@@ -98,7 +98,8 @@ impl Lease {
     /// The lease runs from `sent` on.
     pub(crate) fn renewed(&self, sent: Instant, lease: Duration) {
         let mut terms = self.terms();
-        if terms.state == State::Held {
+        // Once it may have run out, somebody else may have had the lock before a late question of ours took it again.
+        if terms.state == State::Held && Instant::now() < terms.valid_until {
             terms.valid_until = valid_until(sent, lease);
             terms.until = terms.until.max(sent + lease);
             // A third, give or take a tenth: leases of one moment do not stay together.
