@@ -21,6 +21,7 @@ on_every_backend!(
     a_wait_on_somebody_elses_lock_looks_again,
     waits_leave_nothing_behind,
     a_letter_that_comes_too_late_grants_nothing,
+    a_wait_goes_on_after_a_letter_that_grants_nothing,
 );
 
 const LONG: Duration = Duration::from_secs(8);
@@ -200,6 +201,32 @@ async fn a_letter_that_comes_too_late_grants_nothing(backend: &Backend) {
     soon("the waiter", waiter).await.unwrap().unwrap().release().await.unwrap();
     drop(holder);
 }
+
+async fn a_wait_goes_on_after_a_letter_that_grants_nothing(backend: &Backend) {
+    let holder = manager(backend).try_acquire("job").await.unwrap().acquired().unwrap();
+    // Without renewal a claim is not worth having: it looks for itself when it is told, and finds the lock held.
+    let options = LockOptions::default().claim(Duration::from_millis(100)).renew(false);
+    let waiter = line_up_with(LockManager::new(backend.store.clone(), options).unwrap(), "job").await;
+    let ticket = backend.run(&PEEK, &["lock:{job}:line"], &[]).await.unwrap().into_bytes("test").unwrap().unwrap();
+    let ticket = String::from_utf8(ticket.to_vec()).unwrap();
+    let (token, channel) = (ticket.split(':').next().unwrap(), ticket.splitn(4, ':').nth(3).unwrap());
+    let channel = channel.strip_prefix(&backend.name("")).unwrap_or(channel);
+    for _ in 0..2 {
+        backend.store.pubsub().unwrap().publish(channel, format!("{token}:7").as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(!waiter.is_finished(), "{:?}", waiter.await);
+    }
+    holder.release().await.unwrap();
+    soon("the waiter", waiter).await.unwrap().unwrap().release().await.unwrap();
+}
+
+/// The first in line.
+static PEEK: kv_core::Script =
+    kv_core::Script::new("test/peek", "return redis.call('LINDEX', KEYS[1], 0)", |store, keys, _| {
+        type Line = std::collections::VecDeque<Box<str>>;
+        let first = store.state::<Line>(keys[0])?.and_then(|line| line.front().cloned()).unwrap_or_default();
+        Ok(kv_core::Reply::Bytes(String::from(first).into()))
+    });
 
 /// Grants the lock to the first in line, whose claim is over at once, and to somebody else after that.
 static GRANT: kv_core::Script = kv_core::Script::new(

@@ -105,7 +105,12 @@ impl Wait {
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        self.waits.by_token().remove(&self.token);
+        self.granted.close();
+        let mut waits = self.waits.by_token();
+        // Whoever waits anew for the same token goes on.
+        if waits.get(&self.token).is_some_and(oneshot::Sender::is_closed) {
+            waits.remove(&self.token);
+        }
     }
 }
 
