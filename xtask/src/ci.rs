@@ -5,17 +5,18 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use xshell::Shell;
 
-use crate::{chaos, example, graph, lint, lua, test};
+use crate::{chaos, example, graph, lint, lua, test, torture};
 
 type Step = (&'static str, fn(&Shell) -> Result<()>);
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     ("lint", lint::run),
     ("lua", |_| lua::run()),
     ("graph", graph::run),
     ("test", |sh| test::run(sh, None)),
     ("examples", example::all),
     ("chaos", |sh| chaos::run(sh, None, None, None)),
+    ("torture", |sh| torture::run(sh, None, None)),
 ];
 
 /// Runs every step, stops at the first that fails, and says what took how long.

@@ -61,7 +61,14 @@ xflags::xflags! {
             /// What a run was drawn from, to repeat it.
             optional --seed seed: u64
         }
-        /// Everything: lint, lua, graph, test, examples, chaos.
+        /// Locks in processes that are killed, stopped and cut off, with a check of everything that was told.
+        cmd torture {
+            /// For how long: 5 by default.
+            optional --seconds seconds: u64
+            /// What a run was drawn from, to repeat it.
+            optional --seed seed: u64
+        }
+        /// Everything: lint, lua, graph, test, examples, chaos, torture.
         cmd ci {}
     }
 }

@@ -1,5 +1,5 @@
 use super::{
-    client::{Phase, Wait},
+    client::{Client, Phase, Wait},
     rules::Rules,
     server::Millis,
     world::{Action, World},
@@ -63,7 +63,7 @@ fn serves(rules: &mut Rules, world: &World, waits: &mut HashMap<u64, Millis>) ->
         if let Some(known) = waits.get(&at) {
             break *known;
         }
-        if !world.is_waited_for() || world.clients.iter().any(|client| client.is_valid()) {
+        if !world.is_waited_for() || world.clients.iter().any(Client::is_valid) {
             waits.insert(at, 0);
             break 0;
         }

@@ -44,12 +44,12 @@ impl Rules {
                 next.letters.remove(at);
             }
             Action::Look(at) => {
-                if let Phase::Waiting(wait) = world.clients[at].phase.clone() {
+                if let Phase::Waiting(wait) = &world.clients[at].phase {
                     next.ask(at, wait);
                 }
             }
             Action::Renew(at) => {
-                if let Phase::Holding(hold) = world.clients[at].phase.clone() {
+                if let Phase::Holding(hold) = &world.clients[at].phase {
                     next.renew(at, hold);
                 }
             }
@@ -109,11 +109,11 @@ impl Rules {
             Phase::Waiting(wait) => match reckoning.answered(&wait, sent, answer) {
                 Some(next) => world.clients[at].phase = next,
                 None if self.mutant == Mutant::TicketsReturn => {
-                    world.ask(at, Wait { in_line: false, sent, look_at: 0, asked: None });
+                    world.ask(at, &Wait { in_line: false, sent, look_at: 0, asked: None });
                 }
                 None => {
                     world.clients[at].serial += 1;
-                    world.ask(at, Wait { in_line: false, sent, look_at: 0, asked: None });
+                    world.ask(at, &Wait { in_line: false, sent, look_at: 0, asked: None });
                 }
             },
             Phase::Holding(hold) => match reckoning.renewed(&hold, sent, answer) {
@@ -129,7 +129,7 @@ impl Rules {
         let Phase::Waiting(wait) = world.clients[at].phase.clone() else { return };
         match self.reckoning(at).granted(&wait, letter) {
             Some(hold) => world.clients[at].phase = Phase::Holding(hold),
-            None => world.ask(at, wait),
+            None => world.ask(at, &wait),
         }
     }
 

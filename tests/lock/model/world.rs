@@ -66,21 +66,21 @@ impl World {
     }
 
     /// Sends the question of one who waits.
-    pub(super) fn ask(&mut self, client: usize, wait: Wait) {
+    pub(super) fn ask(&mut self, client: usize, wait: &Wait) {
         let request = Request::Acquire { token: self.token(client), waits: true, is_old: wait.in_line };
         self.send(client, true, request);
-        self.clients[client].phase = Phase::Waiting(Wait { asked: Asked::now(), ..wait });
+        self.clients[client].phase = Phase::Waiting(Wait { asked: Asked::now(), ..*wait });
     }
 
     pub(super) fn start(&mut self, client: usize) {
         self.clients[client].turns -= 1;
         self.clients[client].serial += 1;
-        self.ask(client, Wait { in_line: false, sent: 0, look_at: 0, asked: None });
+        self.ask(client, &Wait { in_line: false, sent: 0, look_at: 0, asked: None });
     }
 
-    pub(super) fn renew(&mut self, client: usize, hold: Hold) {
+    pub(super) fn renew(&mut self, client: usize, hold: &Hold) {
         self.send(client, true, Request::Extend { token: self.token(client) });
-        self.clients[client].phase = Phase::Holding(Hold { asked: Asked::now(), ..hold });
+        self.clients[client].phase = Phase::Holding(Hold { asked: Asked::now(), ..*hold });
     }
 
     /// Gives back what it has or waits for.

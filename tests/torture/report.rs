@@ -1,0 +1,43 @@
+use crate::{ask::Ask, history::History};
+use std::fmt;
+
+/// How it went.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) history: History,
+    pub(crate) breaches: Vec<String>,
+    pub(crate) faults: u64,
+}
+
+/// So many of the breaches are told.
+const SHOWN: usize = 20;
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let asks = &self.history.asks;
+        let count = |which: &dyn Fn(&Ask) -> bool| asks.values().filter(|ask| which(ask)).count();
+        let rows = [
+            ("asked", asks.len()),
+            ("acquired", count(&|ask| ask.granted.is_some())),
+            ("kept in a manager", self.history.kept()),
+            ("valid no more", count(&|ask| ask.releasing.is_some_and(|at| at > ask.valid_until))),
+            ("told of a loss", count(&|ask| ask.lost)),
+            ("cancelled", count(&|ask| ask.cancelled)),
+            ("writes", asks.values().map(|ask| ask.wrote.len()).sum()),
+            ("writes perhaps", asks.values().map(|ask| ask.maybe_wrote() as usize).sum()),
+            ("processes", self.history.lives.len()),
+            ("faults", self.faults as usize),
+        ];
+        for (name, value) in rows {
+            writeln!(f, "  {name:<20}{value}")?;
+        }
+        writeln!(f, "  {:<20}{} ms", "worst stall", self.history.stall / 1000)?;
+        if self.breaches.is_empty() {
+            return write!(f, "  ok");
+        }
+        for breach in self.breaches.iter().take(SHOWN) {
+            writeln!(f, "  breach: {breach}")?;
+        }
+        write!(f, "  {} breaches", self.breaches.len())
+    }
+}
