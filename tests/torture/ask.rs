@@ -44,9 +44,9 @@ impl Ask {
             }
             What::Wrote(value, sure) => {
                 if sure {
-                    self.wrote.push(value)
+                    self.wrote.push(value);
                 } else {
-                    self.unsure += 1
+                    self.unsure += 1;
                 }
                 self.writing = false;
             }

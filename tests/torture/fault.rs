@@ -1,7 +1,10 @@
 use crate::{crew::Crew, dice::Dice, worker::LEASE};
 use anyhow::{Result, bail};
 use std::{fmt, thread, time::Duration};
-use xtask::{fixture::Server, resp::Reply};
+use xtask::{
+    fixture::{Proxy, Server},
+    resp::Reply,
+};
 
 /// What is done to workers and their server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +19,10 @@ pub(crate) enum Fault {
     /// The server is killed, and is back after a while.
     Restart(Duration),
     FlushScripts,
+    /// What was executed, its caller does not know.
+    LoseAnswer,
+    /// What goes to and from the server is late for a while.
+    Delay(Duration, Duration),
 }
 
 impl Fault {
@@ -31,13 +38,16 @@ impl Fault {
             Self::PauseClients(dice.millis(20..900)),
             Self::Restart(dice.millis(0..800)),
             Self::FlushScripts,
+            Self::LoseAnswer,
+            Self::Delay(dice.millis(20..120), dice.millis(100..500)),
+            Self::Delay(dice.millis(20..120), dice.millis(100..500)),
         ];
         dice.shuffle(&mut faults);
         faults
     }
 
     /// Does it, and returns when it is over.
-    pub(crate) fn strike(self, server: &Server, crew: &mut Crew, dice: &mut Dice) -> Result<()> {
+    pub(crate) fn strike(self, server: &Server, network: &Proxy, crew: &mut Crew, dice: &mut Dice) -> Result<()> {
         let victim = dice.below(crew.count()) as usize;
         match self {
             Self::Kill => crew.replace(victim, dice),
@@ -55,6 +65,15 @@ impl Fault {
                 server.restart()
             }
             Self::FlushScripts => call(server, &["SCRIPT", "FLUSH"]),
+            Self::LoseAnswer => {
+                network.drop_next_reply();
+                Ok(())
+            }
+            Self::Delay(delay, time) => {
+                network.delay(delay);
+                thread::sleep(time);
+                network.pass()
+            }
         }
     }
 }
@@ -69,6 +88,8 @@ impl fmt::Display for Fault {
             Self::PauseClients(time) => write!(f, "the server listens to nobody for {} ms", time.as_millis()),
             Self::Restart(time) => write!(f, "the server is killed, and away for {} ms", time.as_millis()),
             Self::FlushScripts => f.write_str("the server forgets its scripts"),
+            Self::LoseAnswer => f.write_str("an answer is lost"),
+            Self::Delay(delay, time) => write!(f, "all are {} ms late for {} ms", delay.as_millis(), time.as_millis()),
         }
     }
 }

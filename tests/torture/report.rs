@@ -6,7 +6,6 @@ use std::fmt;
 pub(crate) struct Report {
     pub(crate) history: History,
     pub(crate) breaches: Vec<String>,
-    pub(crate) faults: u64,
 }
 
 /// So many of the breaches are told.
@@ -26,7 +25,7 @@ impl fmt::Display for Report {
             ("writes", asks.values().map(|ask| ask.wrote.len()).sum()),
             ("writes perhaps", asks.values().map(|ask| ask.maybe_wrote() as usize).sum()),
             ("processes", self.history.lives.len()),
-            ("faults", self.faults as usize),
+            ("faults", self.history.faults.len()),
         ];
         for (name, value) in rows {
             writeln!(f, "  {name:<20}{value}")?;

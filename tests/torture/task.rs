@@ -66,15 +66,15 @@ impl Task {
         while !stop.load(Ordering::Relaxed) {
             self.next_ask += self.step;
             let story = Story { ask: self.next_ask, name: self.dice.below(NAMES) as u8 };
-            if let Some(guard) = self.acquire(story).await {
-                self.hold(story, guard).await;
+            let (locks, manager) = if self.dice.one_in(8) { (self.brief.clone(), BRIEF) } else { self.own.clone() };
+            if let Some(guard) = self.acquire(story, &locks, manager).await {
+                self.hold(story, manager, guard).await;
             }
             sleep(self.dice.micros(0..8_000)).await;
         }
     }
 
-    async fn acquire(&mut self, story: Story) -> Option<LockGuard> {
-        let (locks, manager) = if self.dice.one_in(8) { (self.brief.clone(), BRIEF) } else { self.own.clone() };
+    async fn acquire(&mut self, story: Story, locks: &LockManager, manager: i64) -> Option<LockGuard> {
         let name = story.name.to_string();
         let (wait, patience) = (self.dice.millis(200..3000), self.dice.millis(0..500));
         let way = self.dice.pick(&WAYS).unwrap_or(Way::Wait);
@@ -105,11 +105,11 @@ impl Task {
         None
     }
 
-    async fn hold(&mut self, story: Story, guard: LockGuard) {
+    async fn hold(&mut self, story: Story, manager: i64, guard: LockGuard) {
         for _ in 0..=self.dice.below(2) {
             self.write(story, &guard).await;
         }
-        if self.dice.one_in(24) {
+        if self.dice.one_in(if manager == BRIEF { 4 } else { 32 }) {
             // Longer than the lease, which is lost where nobody renews it; and a write that knows nothing of that.
             let work = sleep(LEASE + self.dice.millis(0..600));
             tokio::select! {
