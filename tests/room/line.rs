@@ -118,7 +118,7 @@ async fn writer_that_dies(backend: &Backend, channel: &str) {
     let ticket = format!("dead:2147483647:400:2147483647:{channel}");
     let keys = ["lock:{job}:rw", "lock:{job}:rw-fence", "lock:{job}:rw-line"];
     let (holder, limit) = ("dead:2147483647".into(), Arg::Int(i32::MAX.into()));
-    let args = [holder, Arg::Int(60_000), limit, ticket.as_str().into(), Arg::Int(1), Arg::Int(0)];
+    let args = [holder, Arg::Int(60_000), limit, Arg::Int(1), ticket.as_str().into(), Arg::Int(0)];
     backend.run(enter, &keys, &args).await.unwrap();
     assert_eq!(waiting(backend).await, 1);
 }

@@ -182,7 +182,9 @@ fn step(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<
     if !line.is_empty() {
         store.set_state(keys[2], line, Some(30_000));
     }
-    let script = SCRIPTS[usize::try_from(script).unwrap_or_default()];
+    let name = ["redis-lock/acquire", "redis-lock/extend", "", "redis-lock/release"]
+        [usize::try_from(script).unwrap_or_default()];
+    let script = SCRIPTS.iter().find(|script| script.name() == name).expect("a script of ours");
     let used = if script.name().ends_with("extend") { &keys[..1] } else { keys };
     let answer = script.twin()(store, used, &args[5..])?;
     let owner = store.get(keys[0])?.unwrap_or_default();
