@@ -28,11 +28,13 @@ pub(crate) enum Fault {
 impl Fault {
     /// Each of them as often as the others, in an order that nobody expects.
     pub(crate) fn round(dice: &mut Dice) -> Vec<Self> {
+        let lease = LEASE.as_millis() as u64;
         let mut faults = vec![
             Self::Kill,
             Self::Kill,
-            Self::Stop(dice.millis(20..2 * LEASE.as_millis() as u64)),
-            Self::Stop(dice.millis(20..300)),
+            Self::Stop(dice.millis(20..lease)),
+            Self::Stop(dice.millis(lease..2 * lease)),
+            Self::Stop(dice.millis(lease..2 * lease)),
             Self::CutClients,
             Self::CutSubscribers,
             Self::PauseClients(dice.millis(20..900)),
