@@ -71,7 +71,7 @@ async fn other_processes_are_served_between_batches(backend: &Backend) {
     for _ in 0..5 {
         let asked = Instant::now();
         drop(soon("a turn among busy others", theirs.acquire("job", LONG)).await.unwrap());
-        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
     }
     stop.store(1, Ordering::Relaxed);
     for task in busy {

@@ -61,7 +61,7 @@ async fn a_release_hands_over_at_once(backend: &Backend) {
     let released = Instant::now();
     guard.release().await.unwrap();
     let next = soon("the next", waiter).await.unwrap().unwrap();
-    assert!(released.elapsed() < Duration::from_secs(1), "{:?}", released.elapsed());
+    assert!(released.elapsed() < Duration::from_millis(1900), "{:?}", released.elapsed());
     assert!(next.is_valid());
     assert_eq!(next.release().await.unwrap(), Release::Released);
 }
@@ -84,7 +84,7 @@ async fn a_cancelled_writer_lets_the_readers_behind_it_in(backend: &Backend) {
     for reader in readers {
         assert!(soon("a reader", reader).await.unwrap().is_ok());
     }
-    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_millis(1900), "{:?}", started.elapsed());
     assert!(holder.is_valid());
 }
 
@@ -97,7 +97,7 @@ async fn a_cancelled_wait_passes_on_what_it_was_granted(backend: &Backend) {
         one.abort();
         drop(one);
         let served = soon("the other", two).await.unwrap().unwrap();
-        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_millis(1900), "{:?}", started.elapsed());
         served.release().await.unwrap();
     }
 }
