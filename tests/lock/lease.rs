@@ -128,3 +128,15 @@ async fn virtual_time_renews_for_ever() {
     assert!(timeout(Duration::from_secs(1800), guard.lost()).await.is_err());
     assert!(guard.is_valid());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_may_have_run_out_is_not_prolonged() {
+    let store = MemoryStore::new();
+    let locks = LockManager::new(Arc::new(store.clone()), LockOptions::default().renew(false)).unwrap();
+    let mut guard = locks.try_acquire("job").await.unwrap().acquired().unwrap();
+    // Within the margin for clocks that differ.
+    tokio::time::advance(Duration::from_millis(9_950)).await;
+    assert!(store.exists("lock:{job}").await.unwrap() && !guard.is_valid());
+    assert!(matches!(guard.extend(LONG).await, Err(LockError::Lost)));
+    timeout(Duration::ZERO, guard.lost()).await.expect("and stays lost");
+}

@@ -144,7 +144,8 @@ impl<Of> LockGuard<Of> {
         }
     }
 
-    /// Sets the lease to this long from now, if the lock is still ours; [`LockError::Lost`] if not. One round trip.
+    /// Sets the lease to this long from now, if the lock is still ours; [`LockError::Lost`] if not, or if the lease may have run out before.
+    /// One round trip.
     ///
     /// Renewals ask for the same from then on. After [`LockError::Store`] the lease is what it was, or longer. Dropping the future
     /// leaves it so too.
@@ -157,11 +158,8 @@ impl<Of> LockGuard<Of> {
         holding.lease.asking(sent, lease);
         let lock = &holding.lease;
         match holding.backend.server.extend(lock.keys.kind, &lock.keys.lock, lock.token.as_str(), lease).await? {
-            Found::Ours => {
-                holding.lease.prolonged(sent, lease);
-                Ok(())
-            }
-            Found::Nobody | Found::Another => {
+            Found::Ours if holding.lease.prolonged(sent, lease) => Ok(()),
+            Found::Ours | Found::Nobody | Found::Another => {
                 holding.lease.lose();
                 Err(LockError::Lost)
             }
@@ -176,12 +174,9 @@ impl<Of> LockGuard<Of> {
         let (sent, length) = (Instant::now(), backend.options.lease);
         lease.asking(sent, length);
         match backend.server.replicate(lease.keys.kind, &lease.keys.lock, lease.token.as_str(), length, wanted).await? {
-            (Found::Ours, acknowledged) if acknowledged >= wanted.0 => {
-                lease.prolonged(sent, length);
-                Ok(self)
-            }
-            (Found::Ours, acknowledged) => Err(LockError::NotReplicated { acknowledged }),
-            (Found::Nobody | Found::Another, _) => Err(LockError::Lost),
+            (Found::Ours, acknowledged) if acknowledged >= wanted.0 && lease.prolonged(sent, length) => Ok(self),
+            (Found::Ours, acknowledged) if acknowledged < wanted.0 => Err(LockError::NotReplicated { acknowledged }),
+            _ => Err(LockError::Lost),
         }
     }
 

@@ -81,6 +81,12 @@ impl Lease {
     /// What to ask for, if it is time to. Until the answer nobody asks again, unless it takes too long.
     pub(crate) fn due(&self, now: Instant) -> Option<Duration> {
         let mut terms = self.terms();
+        if terms.state == State::Held && now >= terms.valid_until {
+            // Too late: nobody holds by it any more.
+            drop(terms);
+            self.lose();
+            return None;
+        }
         let renewal = terms.renewal.filter(|_| terms.state == State::Held && now >= terms.renew_at)?;
         let left = terms.renew_until.map_or(renewal, |until| until.saturating_duration_since(now).min(renewal));
         let prolongs = now + left > terms.until;
@@ -95,23 +101,26 @@ impl Lease {
         terms.until = terms.until.max(sent + lease);
     }
 
-    /// The lease runs from `sent` on.
-    pub(crate) fn renewed(&self, sent: Instant, lease: Duration) {
+    /// The lease runs from `sent` on; says whether it was still held.
+    pub(crate) fn renewed(&self, sent: Instant, lease: Duration) -> bool {
         let mut terms = self.terms();
         // Once it may have run out, somebody else may have had the lock before a late question of ours took it again.
-        if terms.state == State::Held && Instant::now() < terms.valid_until {
+        let held = terms.state == State::Held && Instant::now() < terms.valid_until;
+        if held {
             terms.valid_until = valid_until(sent, lease);
             terms.until = terms.until.max(sent + lease);
             // A third, give or take a tenth: leases of one moment do not stay together.
             terms.renew_at = sent + lease.div_f64(3.0).mul_f64(rand::random_range(0.9..1.1));
         }
+        held
     }
 
     /// By hand: renewals ask for the same from now on.
-    pub(crate) fn prolonged(&self, sent: Instant, lease: Duration) {
-        self.renewed(sent, lease);
+    pub(crate) fn prolonged(&self, sent: Instant, lease: Duration) -> bool {
+        let held = self.renewed(sent, lease);
         let mut terms = self.terms();
         terms.renewal = terms.renewal.map(|_| lease);
+        held
     }
 
     pub(crate) fn lose(&self) {

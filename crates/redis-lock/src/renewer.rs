@@ -107,7 +107,7 @@ async fn renew(server: Server, kind: Kind, due: Vec<(Arc<Lease>, Duration)>) {
     let answers = server.extend_many(kind, &asked).await;
     for ((lease, length), answer) in due.iter().zip(answers) {
         match answer {
-            Ok(Found::Ours) => lease.renewed(sent, *length),
+            Ok(Found::Ours) => drop(lease.renewed(sent, *length)),
             Ok(Found::Nobody | Found::Another) => lease.lose(),
             // The lease still runs, and it is tried again for as long as it does.
             Err(error) => tracing::warn!(%error, "cannot renew a lease"),
