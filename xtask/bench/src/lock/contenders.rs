@@ -24,14 +24,22 @@ static RELEASE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(r#"if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0"#)
 });
 
-/// The fencing tokens of one lock, which grow by one per acquisition when nobody else takes it, wherever they begin.
+/// The last fencing token of one lock, which nobody else takes.
 #[derive(Default)]
-struct Fence(Option<u64>);
+struct Fence(u64);
 
 impl Fence {
-    fn check(&mut self, token: u64) -> Result<()> {
-        let last = self.0.replace(token);
-        ensure!(token == last.map_or(token, |last| last + 1), "fencing token {token} after {last:?}");
+    /// A counter by itself leaves no gaps.
+    fn counts(&mut self, token: u64) -> Result<()> {
+        let last = std::mem::replace(&mut self.0, token);
+        ensure!(token == last + 1, "fencing token {token} after {last}");
+        Ok(())
+    }
+
+    /// The least that a fencing token has to do.
+    fn grows(&mut self, token: u64) -> Result<()> {
+        let last = std::mem::replace(&mut self.0, token);
+        ensure!(token > last, "fencing token {token} after {last}");
         Ok(())
     }
 }
@@ -57,7 +65,7 @@ impl Operation for Fenced {
         let mut acquire = ACQUIRE.key(&self.key);
         acquire.key(&self.counter).arg(&token).arg(LEASE_MS);
         let fence = acquire.invoke_async(&mut self.connection).await?;
-        self.fence.check(fence)?;
+        self.fence.counts(fence)?;
         release(&mut self.connection, &self.key, &token).await
     }
 }
@@ -108,7 +116,7 @@ impl Operation for Ours {
     async fn run(&mut self) -> Result<()> {
         let taken = self.locks.try_acquire(&self.name).await?;
         let Some(guard) = taken.acquired() else { anyhow::bail!("the lock is held by another") };
-        self.fence.check(guard.fencing_token())?;
+        self.fence.grows(guard.fencing_token())?;
         let released = guard.release().await?;
         ensure!(released == Release::Released, "release finds {released:?}");
         Ok(())
