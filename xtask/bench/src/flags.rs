@@ -9,7 +9,7 @@ xflags::xflags! {
         repeated scenarios: String
         /// How many rounds every contender gets. Default: 9.
         optional --rounds rounds: usize
-        /// How long a contender's turn in a round lasts. Default: 0.5.
+        /// How long a contender's turn in a round lasts, instead of what each scenario asks for.
         optional --seconds seconds: f64
         /// The one contender to run: for a profiler.
         optional --only contender: String

@@ -13,7 +13,7 @@ use redis_lock::{LockManager, LockOptions};
 use self::contenders::{Fenced, Ours, Plain, Rslock};
 use crate::load::ClosedLoop;
 use crate::pin::Placement;
-use crate::scenario::{BoxFuture, Contenders, Scenario};
+use crate::scenario::{BoxFuture, Contenders, Scenario, TURN};
 use crate::stage::Stage;
 
 /// What any of them adds to the round trips, and nothing else.
@@ -22,6 +22,7 @@ pub(crate) const UNCONTENDED: Scenario = Scenario {
     about: "one task acquires and releases one lock",
     pin: Placement::Same,
     crates: CRATES,
+    turn: TURN,
     stage: Stage::Server,
     contenders: |url| contenders(url, 1),
 };
@@ -32,6 +33,7 @@ pub(crate) const UNCONTENDED_64: Scenario = Scenario {
     about: "64 tasks acquire and release a lock each",
     pin: Placement::Split,
     crates: CRATES,
+    turn: TURN,
     stage: Stage::Server,
     contenders: |url| contenders(url, 64),
 };

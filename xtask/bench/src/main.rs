@@ -46,11 +46,11 @@ fn run(flags: &Bench) -> Result<()> {
     }
     let plan = Plan {
         rounds: flags.rounds.unwrap_or(9),
-        time: Duration::try_from_secs_f64(flags.seconds.unwrap_or(0.5)).context("--seconds")?,
+        time: flags.seconds.map(Duration::try_from_secs_f64).transpose().context("--seconds")?,
         only: flags.only.clone(),
     };
     ensure!(plan.rounds > 0, "--rounds must not be zero");
-    ensure!(plan.time >= Duration::from_millis(10), "--seconds must be at least 0.01");
+    ensure!(plan.time.is_none_or(|time| time >= Duration::from_millis(10)), "--seconds must be at least 0.01");
     let chosen = chosen(&flags.scenarios)?;
     let machine = Machine::read()?;
     println!("{}", if flags.json { machine.json().to_string() } else { machine.to_string() });

@@ -15,8 +15,8 @@ use crate::stage::Servers;
 /// How much is measured.
 pub(crate) struct Plan {
     pub(crate) rounds: usize,
-    /// How long each turn lasts.
-    pub(crate) time: Duration,
+    /// How long each turn lasts, instead of what the scenarios ask for.
+    pub(crate) time: Option<Duration>,
     /// The one contender to run.
     pub(crate) only: Option<String>,
 }
@@ -45,12 +45,12 @@ pub(crate) struct Turn {
     pub(crate) server_us: f64,
     pub(crate) script_us: f64,
     pub(crate) commands: BTreeMap<String, f64>,
-    pub(crate) figures: BTreeMap<&'static str, f64>,
+    pub(crate) figures: Vec<(&'static str, f64)>,
 }
 
 /// Runs a scenario on fresh servers.
 pub(crate) fn run(scenario: &'static Scenario, placement: Placement, plan: &Plan) -> Result<Report> {
-    let Plan { rounds, time, .. } = *plan;
+    let (rounds, time) = (plan.rounds, plan.time.unwrap_or(scenario.turn));
     let mut servers = scenario.stage.start()?;
     let pinned = Pinned::new(placement, &servers.pids);
     // Made after pinning: its threads inherit the place, and there are as many as it has processors.
@@ -76,10 +76,12 @@ pub(crate) fn run(scenario: &'static Scenario, placement: Placement, plan: &Plan
 }
 
 fn turn(runtime: &Runtime, servers: &mut Servers, contender: &mut dyn Contender, time: Duration) -> Result<Turn> {
+    runtime.block_on(contender.enter())?;
     runtime.block_on(contender.work(time / 10)).context("warm-up")?;
     let before = Meter::read(&mut servers.controls)?;
     let sample = runtime.block_on(contender.work(time))?;
     let spent = Meter::read(&mut servers.controls)?.since(&before);
+    runtime.block_on(contender.leave())?;
     ensure!(sample.ops > 0, "not one operation");
     for (command, per_op) in contender.commands() {
         let count = spent.commands.get(*command).copied().unwrap_or_default();
@@ -87,14 +89,18 @@ fn turn(runtime: &Runtime, servers: &mut Servers, contender: &mut dyn Contender,
     }
     let ops = sample.ops as f64;
     let mut figures = sample.figures;
-    if spent.reads > 0 {
-        figures.insert("ops per read", ops / spent.reads as f64);
+    let sent = contender.sent();
+    if !sent.is_empty() {
+        let count: u64 = sent.iter().filter_map(|command| spent.commands.get(*command)).sum();
+        figures.extend([("sent per op", count as f64 / ops), ("reads per op", spent.reads as f64 / ops)]);
+    } else if spent.reads > 0 {
+        figures.push(("ops per read", ops / spent.reads as f64));
     }
     Ok(Turn {
         ops_per_s: ops / sample.elapsed.as_secs_f64(),
         p50_us: sample.latencies.quantile_us(0.5),
         p99_us: sample.latencies.quantile_us(0.99),
-        client_us: spent.client_us.map(|micros| micros / ops),
+        client_us: spent.client_us.map(|micros| (micros + sample.elsewhere_us) / ops),
         server_us: spent.server_us / ops,
         script_us: spent.script_us / ops,
         commands: spent.commands.into_iter().map(|(name, count)| (name, count as f64 / ops)).collect(),

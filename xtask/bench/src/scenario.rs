@@ -1,6 +1,5 @@
 //! What is measured: a scenario is a set of contenders that do the same work.
 
-use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -33,6 +32,9 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
     store::POOL_64,
 ];
 
+/// Long enough for what takes microseconds.
+pub(crate) const TURN: Duration = Duration::from_millis(500);
+
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub(crate) type Contenders = Vec<Box<dyn Contender>>;
 
@@ -43,6 +45,8 @@ pub(crate) struct Scenario {
     pub(crate) about: &'static str,
     /// Where client and server run unless the command line says otherwise.
     pub(crate) pin: Placement,
+    /// How long a turn is unless the command line says otherwise.
+    pub(crate) turn: Duration,
     /// The crates whose versions the report names.
     pub(crate) crates: &'static [&'static str],
     /// What they talk to.
@@ -59,6 +63,21 @@ pub(crate) trait Contender {
     /// A round that differs fails: work that is not done is not fast.
     fn commands(&self) -> &'static [(&'static str, u64)];
 
+    /// The commands that come from the client, where it is of interest how many: what scripts run is counted like them.
+    fn sent(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// What goes before a turn and its warm-up, and is not measured.
+    fn enter(&mut self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// What goes after a turn, and is not measured.
+    fn leave(&mut self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// Works for this long, in spawned tasks: the body of `block_on` pays for one more wake-up per reply.
     fn work(&mut self, time: Duration) -> BoxFuture<'_, Result<Sample>>;
 }
@@ -71,5 +90,7 @@ pub(crate) struct Sample {
     /// Empty where an operation is too short for a clock.
     pub(crate) latencies: Histogram,
     /// What speed does not tell, by the name of its column: the longest wait, fairness.
-    pub(crate) figures: BTreeMap<&'static str, f64>,
+    pub(crate) figures: Vec<(&'static str, f64)>,
+    /// Processor time that other processes spent on the turn, microseconds.
+    pub(crate) elsewhere_us: f64,
 }

@@ -20,6 +20,12 @@ pub(crate) fn spread(values: impl IntoIterator<Item = f64>) -> Option<Spread> {
     Some(Spread { median, min, max })
 }
 
+impl Turn {
+    pub(crate) fn figure(&self, name: &str) -> Option<f64> {
+        self.figures.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
+    }
+}
+
 impl Row {
     /// The speed against another row, compared round by round: both met the same disturbances.
     pub(crate) fn ratio(&self, floor: &Self) -> Option<Spread> {

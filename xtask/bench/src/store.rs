@@ -9,7 +9,7 @@ mod pool;
 use redis::{Client, IntoConnectionInfo};
 
 use crate::pin::Placement;
-use crate::scenario::{BoxFuture, Contenders, Scenario};
+use crate::scenario::{BoxFuture, Contenders, Scenario, TURN};
 use crate::stage::Stage;
 use anyhow::Result;
 
@@ -78,6 +78,7 @@ pub(crate) const POOL_64: Scenario = Scenario {
     about: "64 tasks read 100 bytes each over 16 connections",
     pin: Placement::Split,
     crates: &["redis", "tokio", "kv-redis", "deadpool-redis", "bb8-redis"],
+    turn: TURN,
     stage: Stage::Server,
     contenders: |url| pool::calls(url, 64),
 };
@@ -90,7 +91,7 @@ const fn one(
     pin: Placement,
     contenders: fn(String) -> BoxFuture<'static, Result<Contenders>>,
 ) -> Scenario {
-    Scenario { name, about, pin, crates: CRATES, stage: Stage::Server, contenders }
+    Scenario { name, about, pin, turn: TURN, crates: CRATES, stage: Stage::Server, contenders }
 }
 
 const fn cluster(
@@ -99,7 +100,7 @@ const fn cluster(
     pin: Placement,
     contenders: fn(String) -> BoxFuture<'static, Result<Contenders>>,
 ) -> Scenario {
-    Scenario { name, about, pin, crates: CRATES, stage: Stage::Cluster, contenders }
+    Scenario { name, about, pin, turn: TURN, crates: CRATES, stage: Stage::Cluster, contenders }
 }
 
 /// What a task does over and over.

@@ -16,10 +16,11 @@ pub(crate) fn text(report: &Report) -> String {
     text.push_str(&format!("{}\n\n", machine::versions(scenario.crates)));
     let Some(floor) = report.rows.first() else { return text };
     let figures = figures(report);
+    let (beside, under) = if figures.len() > FEW { (&[][..], &figures[..]) } else { (&figures[..], &[][..]) };
     let mut lines = vec![
         ["contender", "ratio", "ops/s", "p50 us", "p99 us", "client cpu us/op", "server cpu us/op", "in scripts"]
             .into_iter()
-            .chain(figures.iter().copied())
+            .chain(beside.iter().copied())
             .chain(["commands per op"])
             .map(str::to_owned)
             .collect::<Vec<_>>(),
@@ -37,12 +38,29 @@ pub(crate) fn text(report: &Report) -> String {
             cell(|turn| Some(turn.server_us)),
             cell(|turn| Some(turn.script_us)),
         ]);
-        line.extend(figures.iter().map(|name| figure(row, name).map_or_else(dash, number)));
+        line.extend(beside.iter().map(|name| figure(row, name).map_or_else(dash, number)));
         let each = commands(row).into_iter().map(|(name, count)| format!("{name} {}", number(count)));
         line.push(each.collect::<Vec<_>>().join(", "));
         lines.push(line);
     }
-    text + &aligned(&lines)
+    text.push_str(&aligned(&lines));
+    if !under.is_empty() {
+        text.push_str(&format!("\n{}", spreads(report, under)));
+    }
+    text
+}
+
+/// More figures than this stand in a table of their own.
+const FEW: usize = 2;
+
+/// The figures with the rounds that are farthest apart.
+fn spreads(report: &Report, names: &[&'static str]) -> String {
+    let mut lines = vec![["contender"].iter().chain(names).map(|name| (*name).to_owned()).collect::<Vec<_>>()];
+    for row in &report.rows {
+        let cell = |name: &&str| row.spread(|turn| turn.figure(name)).map_or_else(dash, |spread| wide(spread, precise));
+        lines.push([row.contender.to_owned()].into_iter().chain(names.iter().map(cell)).collect());
+    }
+    aligned(&lines)
 }
 
 /// One object per row.
@@ -68,14 +86,20 @@ fn object(spread: Spread) -> Value {
     json!({ "median": spread.median, "min": spread.min, "max": spread.max })
 }
 
-/// The names of all figures in the report.
-fn figures(report: &Report) -> BTreeSet<&'static str> {
+/// The names of all figures in the report, in the order in which they come.
+fn figures(report: &Report) -> Vec<&'static str> {
     let turns = report.rows.iter().flat_map(|row| &row.turns);
-    turns.flat_map(|turn| turn.figures.keys().copied()).collect()
+    let mut names = Vec::new();
+    for (name, _) in turns.flat_map(|turn| &turn.figures) {
+        if !names.contains(name) {
+            names.push(*name);
+        }
+    }
+    names
 }
 
 fn figure(row: &Row, name: &str) -> Option<f64> {
-    row.median(|turn| turn.figures.get(name).copied())
+    row.median(|turn| turn.figure(name))
 }
 
 /// The median of each command; a turn without it counts as none.
@@ -100,6 +124,11 @@ fn number(value: f64) -> String {
         10.0.. => format!("{value:.1}"),
         _ => format!("{value:.2}"),
     }
+}
+
+/// Three digits after the point where a ratio may be near to one.
+fn precise(value: f64) -> String {
+    if value.abs() < 10.0 { format!("{value:.3}") } else { number(value) }
 }
 
 /// Cells padded to the widest of their column, under a head.
