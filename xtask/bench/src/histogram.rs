@@ -31,6 +31,10 @@ impl Histogram {
         self.buckets.iter_mut().zip(&other.buckets).for_each(|(to, from)| *to += from);
     }
 
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
     /// The duration that this share of all does not exceed, in microseconds; `None` when nothing is recorded.
     pub(crate) fn quantile_us(&self, share: f64) -> Option<f64> {
         let rank = ((self.count as f64 * share).ceil() as u64).max(1);

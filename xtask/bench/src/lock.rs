@@ -1,8 +1,19 @@
-//! Acquire and release a lock nobody else wants.
+//! Acquire and release a lock: one nobody else wants, and one that many do.
 
+mod account;
+mod contended;
 mod contenders;
+mod crowd;
+mod local;
+mod paced;
+mod processes;
+mod queue;
+mod section;
+mod way;
+mod worker;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use kv_redis::{RedisOptions, RedisStore};
@@ -11,6 +22,7 @@ use redis::{Client, IntoConnectionInfo};
 use redis_lock::{LockManager, LockOptions};
 
 use self::contenders::{Fenced, Ours, Plain, Rslock};
+pub(crate) use self::worker::serve;
 use crate::load::ClosedLoop;
 use crate::pin::Placement;
 use crate::scenario::{BoxFuture, Contenders, Scenario, TURN};
@@ -36,6 +48,39 @@ pub(crate) const UNCONTENDED_64: Scenario = Scenario {
     turn: TURN,
     stage: Stage::Server,
     contenders: |url| contenders(url, 64),
+};
+
+/// What it takes for the lock to go from one to another, and who gets it how often.
+pub(crate) const CONTENDED: Scenario = Scenario {
+    name: "lock-contended",
+    about: "16 tasks, each with a manager of its own, take turns of 1 ms under one lock and pause for 2.5 to 7.5 ms",
+    pin: Placement::Split,
+    crates: CRATES,
+    turn: Duration::from_secs(3),
+    stage: Stage::Server,
+    contenders: contended::contenders,
+};
+
+/// The same where some of those who wait are nearer than others.
+pub(crate) const CONTENDED_PROCESSES: Scenario = Scenario {
+    name: "lock-contended-processes",
+    about: "the same from 4 processes of 4 tasks that share a manager; a hand-over is from process to process",
+    pin: Placement::Split,
+    crates: CRATES,
+    turn: Duration::from_secs(3),
+    stage: Stage::Server,
+    contenders: processes::contenders,
+};
+
+/// How fast a lock goes round in one process.
+pub(crate) const LOCAL_32: Scenario = Scenario {
+    name: "lock-local-32",
+    about: "32 tasks that share a manager acquire and release one lock",
+    pin: Placement::Split,
+    crates: CRATES,
+    turn: Duration::from_secs(2),
+    stage: Stage::Server,
+    contenders: local::contenders,
 };
 
 const CRATES: &[&str] = &["redis", "tokio", "redis-lock", "kv-redis", "rslock"];

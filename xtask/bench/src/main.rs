@@ -30,7 +30,7 @@ use crate::scenario::{SCENARIOS, Scenario};
 use crate::timing::{TIMINGS, Timing};
 
 fn main() -> ExitCode {
-    match run(&Bench::from_env_or_exit()) {
+    match lock::serve().unwrap_or_else(|| run(&Bench::from_env_or_exit())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

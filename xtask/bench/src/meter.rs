@@ -83,7 +83,7 @@ fn calls(line: &str) -> Option<(&str, u64, f64)> {
 }
 
 /// The time all threads spent on a processor. `stat` has it too, in steps of 10 ms.
-fn client_us() -> Option<f64> {
+pub(crate) fn client_us() -> Option<f64> {
     let mut nanos = 0;
     for task in fs::read_dir("/proc/self/task").ok()? {
         let text = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;

@@ -15,6 +15,9 @@ use crate::store;
 pub(crate) static SCENARIOS: &[Scenario] = &[
     lock::UNCONTENDED,
     lock::UNCONTENDED_64,
+    lock::CONTENDED,
+    lock::CONTENDED_PROCESSES,
+    lock::LOCAL_32,
     store::GET,
     store::GET_64,
     store::GET_512,

@@ -93,7 +93,7 @@ impl Operation for Plain {
     }
 }
 
-async fn release(connection: &mut ConnectionManager, key: &str, token: &[u8; 16]) -> Result<()> {
+pub(super) async fn release(connection: &mut ConnectionManager, key: &str, token: &[u8; 16]) -> Result<()> {
     let released: bool = RELEASE.key(key).arg(token).invoke_async(connection).await?;
     ensure!(released, "the lock is lost");
     Ok(())
