@@ -4,6 +4,7 @@ mod account;
 mod contended;
 mod contenders;
 mod crowd;
+mod held;
 mod local;
 mod paced;
 mod processes;
@@ -81,6 +82,17 @@ pub(crate) const LOCAL_32: Scenario = Scenario {
     turn: Duration::from_secs(2),
     stage: Stage::Server,
     contenders: local::contenders,
+};
+
+/// What it costs to keep what one has.
+pub(crate) const HELD_1000: Scenario = Scenario {
+    name: "lock-held-1000",
+    about: "1000 locks are held and renewed, with leases of 3 s; an operation is a second of it",
+    pin: Placement::Split,
+    crates: CRATES,
+    turn: Duration::from_secs(3),
+    stage: Stage::Server,
+    contenders: held::contenders,
 };
 
 const CRATES: &[&str] = &["redis", "tokio", "redis-lock", "kv-redis", "rslock"];

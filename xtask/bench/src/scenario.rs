@@ -18,6 +18,7 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
     lock::CONTENDED,
     lock::CONTENDED_PROCESSES,
     lock::LOCAL_32,
+    lock::HELD_1000,
     store::GET,
     store::GET_64,
     store::GET_512,
