@@ -9,6 +9,7 @@ mod local;
 mod paced;
 mod processes;
 mod queue;
+mod quorum;
 mod section;
 mod way;
 mod worker;
@@ -93,6 +94,28 @@ pub(crate) const HELD_1000: Scenario = Scenario {
     turn: Duration::from_secs(3),
     stage: Stage::Server,
     contenders: held::contenders,
+};
+
+/// What it adds to ask three servers.
+pub(crate) const QUORUM_3: Scenario = Scenario {
+    name: "lock-quorum-3",
+    about: "one task acquires and releases one lock on a majority of three servers",
+    pin: Placement::Split,
+    crates: CRATES,
+    turn: TURN,
+    stage: Stage::Servers(3),
+    contenders: |urls| quorum::contenders(urls, 1),
+};
+
+/// The same with one core of the client at work.
+pub(crate) const QUORUM_3_64: Scenario = Scenario {
+    name: "lock-quorum-3-64",
+    about: "64 tasks acquire and release a lock each on a majority of three servers",
+    pin: Placement::Split,
+    crates: CRATES,
+    turn: TURN,
+    stage: Stage::Servers(3),
+    contenders: |urls| quorum::contenders(urls, 64),
 };
 
 const CRATES: &[&str] = &["redis", "tokio", "redis-lock", "kv-redis", "rslock"];

@@ -19,6 +19,8 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
     lock::CONTENDED_PROCESSES,
     lock::LOCAL_32,
     lock::HELD_1000,
+    lock::QUORUM_3,
+    lock::QUORUM_3_64,
     store::GET,
     store::GET_64,
     store::GET_512,

@@ -13,12 +13,15 @@ use crate::meter;
 pub(crate) enum Stage {
     /// One server.
     Server,
+    /// So many that know nothing of each other.
+    Servers(usize),
     /// Three masters, with a replica each.
     Cluster,
 }
 
 /// The servers while they run.
 pub(crate) struct Servers {
+    /// One per server that stands alone, with commas in between.
     pub(crate) url: String,
     /// To those who carry out commands. A replica repeats them.
     pub(crate) controls: Vec<Connection>,
@@ -32,6 +35,11 @@ impl Stage {
             Self::Server => {
                 let server = Server::start()?;
                 (server.url(), vec![server.port()], vec![0], Box::new(server))
+            }
+            Self::Servers(count) => {
+                let servers = (0..count).map(|_| Server::start()).collect::<Result<Vec<_>>>()?;
+                let urls = servers.iter().map(Server::url).collect::<Vec<_>>().join(",");
+                (urls, servers.iter().map(Server::port).collect(), (0..count).collect(), Box::new(servers))
             }
             Self::Cluster => {
                 // Servers that share a busy processor are slow, not gone.
