@@ -56,7 +56,7 @@ pub(super) fn includes(source: &str, file: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{includes, problems};
+    use super::{LONGEST, includes, problems};
 
     const GOOD: &str = r#"-- Take the lock if nobody holds it, and hand out the next token.
 --
@@ -116,7 +116,7 @@ return redis.call('INCR', "not KEYS[2], nor \"KEYS[3]\"")
 
     #[test]
     fn the_body_is_checked() {
-        refused("  return 0 - 1", &"  local a = 1\n".repeat(41), "lines of code");
+        refused("  return 0 - 1", &"  local a = 1\n".repeat(LONGEST + 1), "lines of code");
         refused("return 0 - 1", "return 0.5", "fraction");
         refused("return 0 - 1", "return {1, 2.0}", "fraction");
         refused("'INCR'", "'eval'", "EVAL");
