@@ -1,5 +1,8 @@
 use kv_core::{Arg, Clock, KvStore, KvStoreExt, MemoryStore, Namespaced, Reply, Result, Script, TwinContext};
-use kv_redis::{PoolOptions, RedisOptions, RedisStore, redis::Client};
+use kv_redis::{
+    PoolOptions, RedisOptions, RedisStore,
+    redis::{AsyncConnectionConfig, Client},
+};
 use proptest::{prelude::ProptestConfig, test_runner::FileFailurePersistence};
 use redis_compress::{CompressOptions, Compressed};
 use std::{
@@ -19,6 +22,13 @@ pub(crate) struct Backend {
     prefix: String,
 }
 
+/// Longer than a busy machine keeps a server from its turn: what is tested here is not how soon a store gives up.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+fn patient() -> RedisOptions {
+    RedisOptions::default().deadline(PATIENCE).connect_timeout(PATIENCE)
+}
+
 impl Backend {
     pub(crate) fn memory() -> Self {
         let memory = MemoryStore::new();
@@ -28,7 +38,7 @@ impl Backend {
 
     pub(crate) async fn redis(query: &str) -> Self {
         let server = Server::start().expect("a server starts");
-        let store = RedisStore::connect(&format!("{}{query}", server.url())).await.expect("it answers");
+        let store = RedisStore::connect_with(&format!("{}{query}", server.url()), patient()).await.expect("it answers");
         Self { store: Arc::new(store), server: Some(server), clock: None, prefix: String::new() }
     }
 
@@ -36,7 +46,9 @@ impl Backend {
     pub(crate) async fn borrowed() -> Self {
         let server = Server::start().expect("a server starts");
         let client = Client::open(server.url()).expect("a url");
-        let connection = client.get_multiplexed_async_connection().await.expect("it answers");
+        let config =
+            AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(Some(PATIENCE));
+        let connection = client.get_multiplexed_async_connection_with_config(&config).await.expect("it answers");
         let store = RedisStore::from_connection(connection).with_url(&server.url()).await.expect("a url");
         Self { store: Arc::new(store), server: Some(server), clock: None, prefix: String::new() }
     }
@@ -44,7 +56,7 @@ impl Backend {
     /// Connections that one call has to itself.
     pub(crate) async fn pool() -> Self {
         let server = Server::start().expect("a server starts");
-        let options = RedisOptions::default().pool(PoolOptions::default().max(4));
+        let options = patient().pool(PoolOptions::default().max(4));
         let store = RedisStore::connect_with(&server.url(), options).await.expect("it answers");
         Self { store: Arc::new(store), server: Some(server), clock: None, prefix: String::new() }
     }
@@ -62,7 +74,7 @@ impl Backend {
     }
 
     async fn shared(url: &str) -> Self {
-        let store = RedisStore::connect(url).await.expect("it answers");
+        let store = RedisStore::connect_with(url, patient()).await.expect("it answers");
         let namespace = format!("{:x}", rand::random::<u64>());
         let own = Namespaced::new(store, &namespace).expect("a namespace");
         Self { store: Arc::new(own), server: None, clock: None, prefix: namespace + ":" }
