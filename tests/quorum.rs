@@ -8,7 +8,14 @@ mod votes;
 use crate::backend::eventually;
 use kv_core::{Around, Call, Error, ErrorKind, Executed, KvStore, Layered, MemoryStore, Result, SetOptions, Ttl};
 use redis_lock::{QuorumGuard, QuorumManager, QuorumOptions};
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     sync::watch,
     task::yield_now,
@@ -37,11 +44,15 @@ enum Mode {
 }
 
 #[derive(Clone, Debug)]
-struct Gate(Arc<watch::Sender<Mode>>);
+struct Gate {
+    mode: Arc<watch::Sender<Mode>>,
+    calls: Arc<AtomicU64>,
+}
 
 impl Around for Gate {
     async fn around<T: Send>(&self, mut call: Call<'_, T>) -> Result<T> {
-        let mode = *self.0.borrow();
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let mode = *self.mode.borrow();
         match mode {
             Mode::Up => call.run().await,
             Mode::Down => Err(Error::new(ErrorKind::Unavailable, "test").with_executed(Executed::No)),
@@ -72,7 +83,8 @@ struct Nodes(Vec<Node>);
 
 impl Nodes {
     fn new(modes: &[Mode]) -> Self {
-        let node = |&mode| Layered::new(MemoryStore::new(), Gate(Arc::new(watch::Sender::new(mode))));
+        let gate = |mode| Gate { mode: Arc::new(watch::Sender::new(mode)), calls: Arc::default() };
+        let node = |&mode| Layered::new(MemoryStore::new(), gate(mode));
         Self(modes.iter().map(node).collect())
     }
 
@@ -81,7 +93,12 @@ impl Nodes {
     }
 
     fn turn(&self, at: usize, mode: Mode) {
-        self.0[at].layer().0.send_replace(mode);
+        self.0[at].layer().mode.send_replace(mode);
+    }
+
+    /// How often a server was asked for something.
+    fn calls(&self, at: usize) -> u64 {
+        self.0[at].layer().calls.load(Ordering::Relaxed)
     }
 
     fn locks(&self, options: QuorumOptions) -> QuorumManager {

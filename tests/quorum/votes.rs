@@ -147,6 +147,14 @@ async fn a_late_yes_belongs_to_the_guard() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_late_yes_costs_nothing_more() {
+    let nodes = Nodes::new(&[Mode::Up, Mode::Up, Mode::Slow(MILLI * 20)]);
+    nodes.held().await.release().await.unwrap();
+    tokio::time::sleep(MILLI * 100).await;
+    assert_eq!([nodes.calls(0), nodes.calls(1), nodes.calls(2)], [2; 3]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn validity_is_what_is_left_of_the_lease() {
     let slow = Duration::from_millis(30);
     let nodes = Nodes::new(&[Mode::Up, Mode::Slow(slow), Mode::Slow(slow)]);

@@ -34,6 +34,8 @@ impl Seat {
 #[derive(Debug)]
 struct Seats {
     each: Vec<Seat>,
+    /// Whose answer to a release is outstanding.
+    releasing: Vec<bool>,
     /// Nobody wants the lock any more: what is ours goes to the sweepers.
     over: bool,
     /// When the lease ends at the latest, on any server.
@@ -55,7 +57,8 @@ impl Claim {
     pub(crate) fn new(servers: Arc<Servers>, key: String) -> Self {
         let token = format!("{:032x}", rand::random::<u128>());
         let until = Instant::now() + servers.options.lease;
-        let seats = Seats { each: vec![Seat::Clear; servers.nodes.len()], over: false, until };
+        let count = servers.nodes.len();
+        let seats = Seats { each: vec![Seat::Clear; count], releasing: vec![false; count], over: false, until };
         Self { servers, standing: Standing::new(), key: key.into(), token: token.into(), seats: seats.into() }
     }
 
@@ -89,7 +92,10 @@ impl Claim {
     /// Ends the claim, and asks every server to release the lock: every answer belongs to [`released`](Self::released).
     pub(crate) fn release(self: &Arc<Self>) -> Round<i64> {
         self.standing.close();
-        self.seats().over = true;
+        let mut seats = self.seats();
+        seats.over = true;
+        seats.releasing.fill(true);
+        drop(seats);
         self.round(0..self.servers.nodes.len(), |claim, node| {
             Box::pin(async move { claim.node(node).release(&claim.key, &claim.token).await })
         })
@@ -111,12 +117,14 @@ impl Claim {
         let mut seats = self.seats();
         let is_first = seats.each[at] == Seat::Asked { again: false };
         seats.each[at] = match taken {
+            // Which of the two came first, the answer to the release will tell.
+            Ok(true) if seats.releasing[at] => Seat::Doubtful,
             Ok(true) => Seat::Ours,
             Ok(false) if is_first => Seat::Clear,
             Err(error) if is_first && error.executed() == Executed::No => Seat::Clear,
             Ok(false) | Err(_) => Seat::Doubtful,
         };
-        if seats.over {
+        if seats.over && !seats.releasing[at] {
             self.sweep(&mut seats, at);
         }
     }
@@ -130,6 +138,7 @@ impl Claim {
 
     pub(crate) fn released(&self, at: usize, vote: Vote) {
         let mut seats = self.seats();
+        seats.releasing[at] = false;
         match (vote, seats.each[at]) {
             (_, Seat::Asked { .. }) => {}
             (Vote::Ours, _) | (Vote::Nobodys | Vote::Anothers, Seat::Ours) => seats.each[at] = Seat::Clear,
