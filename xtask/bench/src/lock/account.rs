@@ -9,6 +9,15 @@ use super::paced::Paced;
 use super::section::Section;
 use crate::scenario::Sample;
 
+/// From one hand-over to the next, on the average.
+const EVERY: &str = "every ms";
+
+/// The same of a turn that was added up.
+pub(super) fn every(turn: &Sample) -> Option<Duration> {
+    let (_, millis) = turn.figures.iter().find(|(name, _)| *name == EVERY)?;
+    Some(Duration::from_secs_f64(millis / 1e3))
+}
+
 /// Adds up a turn of this many tasks. A hand-over is from one party to another: a task, or the process it is in.
 pub(super) fn account(
     mut sections: Vec<Section>,
@@ -48,6 +57,7 @@ pub(super) fn account(
         figures.extend([("hand-over / rtt", p50 / paced.p50_us), ("p99 / rtt p99", p99 / paced.p99_us)]);
     }
     figures.push(("handed over", gaps.len() as f64 / counted.len() as f64));
+    figures.push((EVERY, (last.left - first.got) as f64 / gaps.len().max(1) as f64 / 1e6));
     let longest = sections.iter().map(|section| section.got - section.asked).max().unwrap_or_default();
     figures.push(("longest wait ms", longest as f64 / 1e6));
     let half = &counted[..counted.partition_point(|section| section.got < until(0.5))];

@@ -5,12 +5,15 @@ use std::time::Duration;
 use anyhow::Result;
 use kv_redis::RedisStore;
 
-use super::account::account;
+use super::account::{account, every};
 use super::crowd::{Crowd, KINDS, Kind};
 use super::paced::Paced;
 use crate::scenario::{BoxFuture, Contender, Contenders, Sample};
 
 const TASKS: usize = 16;
+
+/// How long it takes to see how often there is a hand-over.
+const A_LOOK: Duration = Duration::from_millis(300);
 
 pub(super) fn contenders(url: String) -> BoxFuture<'static, Result<Contenders>> {
     Box::pin(async move {
@@ -18,7 +21,7 @@ pub(super) fn contenders(url: String) -> BoxFuture<'static, Result<Contenders>> 
         let mut contenders = Vec::new();
         for kind in KINDS {
             let crowd = kind.gather(&url, TASKS, true).await?;
-            contenders.push(Contended { kind, crowd, store: store.clone(), paced: Paced::default() });
+            contenders.push(Contended { kind, crowd, store: store.clone(), every: None, paced: Paced::default() });
         }
         Ok(contenders.into_iter().map(|contender| Box::new(contender) as Box<dyn Contender>).collect())
     })
@@ -28,6 +31,8 @@ struct Contended {
     kind: Kind,
     crowd: Box<dyn Crowd>,
     store: RedisStore,
+    /// From one hand-over to the next, as first seen.
+    every: Option<Duration>,
     paced: Paced,
 }
 
@@ -47,7 +52,10 @@ impl Contender for Contended {
 
     fn enter(&mut self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async {
-            self.paced = Paced::measure(self.store.clone()).await?;
+            if self.every.is_none() {
+                self.every = every(&self.work(A_LOOK).await?);
+            }
+            self.paced = Paced::measure(self.store.clone(), self.every.unwrap_or_default()).await?;
             Ok(())
         })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use kv_redis::RedisStore;
 
-use super::account::account;
+use super::account::{account, every};
 use super::crowd::{KINDS, Kind};
 use super::paced::Paced;
 use super::section::Section;
@@ -14,13 +14,22 @@ use crate::scenario::{BoxFuture, Contender, Contenders, Sample};
 
 const PROCESSES: usize = 4;
 
+/// How long it takes to see how often there is a hand-over.
+const A_LOOK: Duration = Duration::from_millis(300);
+
 pub(super) fn contenders(url: String) -> BoxFuture<'static, Result<Contenders>> {
     Box::pin(async move {
         let store = RedisStore::connect(&url).await?;
         let mut contenders = Contenders::new();
         for kind in KINDS {
             let workers = (0..PROCESSES).map(|_| Worker::start(kind.name, &url)).collect::<Result<_>>()?;
-            contenders.push(Box::new(Processes { kind, workers, store: store.clone(), paced: Paced::default() }));
+            contenders.push(Box::new(Processes {
+                kind,
+                workers,
+                store: store.clone(),
+                every: None,
+                paced: Paced::default(),
+            }));
         }
         Ok(contenders)
     })
@@ -30,6 +39,8 @@ struct Processes {
     kind: Kind,
     workers: Vec<Worker>,
     store: RedisStore,
+    /// From one hand-over to the next, as first seen.
+    every: Option<Duration>,
     paced: Paced,
 }
 
@@ -65,7 +76,10 @@ impl Contender for Processes {
 
     fn enter(&mut self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async {
-            self.paced = Paced::measure(self.store.clone()).await?;
+            if self.every.is_none() {
+                self.every = every(&self.work(A_LOOK).await?);
+            }
+            self.paced = Paced::measure(self.store.clone(), self.every.unwrap_or_default()).await?;
             Ok(())
         })
     }
