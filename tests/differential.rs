@@ -211,16 +211,17 @@ fn lock_scripts_equal_their_twins() {
         // Some wait and some do not, and nobody listens.
         let channel = ["", "gone"][usize::from(token % 2)];
         let claim = (number.rem_euclid(5) + 2) * HOUR;
-        let ticket = (number % 4 != 0).then(|| OwnedArg::Text(format!("{token:x}/:{claim}:{reserve}:{channel}")));
+        let ticket =
+            (number % 4 != 0).then(|| OwnedArg::Text(format!("{token:x}/:{claim}:{reserve}:{}:{channel}", number % 2)));
         let token = OwnedArg::Text(format!("{token:x}/"));
-        let (knows, is_old) = (OwnedArg::Int(number % 2), OwnedArg::Int(i64::from(number % 3 == 0)));
+        let is_old = OwnedArg::Int(i64::from(number % 3 == 0));
         match name {
             "redis-lock/acquire" => {
                 let waits = ticket.map(|ticket| [ticket, is_old]).into_iter().flatten();
-                [token, hours(number), OwnedArg::Int(reserve), knows].into_iter().chain(waits).collect()
+                [token, hours(number), OwnedArg::Int(reserve)].into_iter().chain(waits).collect()
             }
-            "redis-lock/release" if number == 9 => vec![OwnedArg::Text(String::new()), knows],
-            "redis-lock/release" => [token, knows].into_iter().chain(ticket).collect(),
+            "redis-lock/release" if number == 9 => vec![OwnedArg::Text(String::new())],
+            "redis-lock/release" => [token].into_iter().chain(ticket).collect(),
             "redis-lock/inspect" => vec![],
             "redis-lock/acquire_all" => vec![hours(number), token],
             _ => vec![token, hours(number)],
@@ -256,16 +257,16 @@ fn room_scripts_equal_their_twins() {
         let holder = format!("token-{token}:{weight}");
         // Nobody listens there, and the heaviest fits only alone.
         let channel = ["", "gone"][usize::from(token % 2)];
-        let ticket = format!("{holder}:{}:3:{channel}", (i64::from(token) + 2) * HOUR);
+        let ticket = format!("{holder}:{}:3:{}:{channel}", (i64::from(token) + 2) * HOUR, number % 2);
         let ticket = (number % 4 != 0).then_some(OwnedArg::Text(ticket));
         let holder = OwnedArg::Text(holder);
-        let (knows, is_old) = (OwnedArg::Int(number % 2), OwnedArg::Int(i64::from(number % 5 == 0)));
+        let is_old = OwnedArg::Int(i64::from(number % 5 == 0));
         match name {
             "redis-lock/enter" => {
                 let waits = ticket.map(|ticket| [ticket, is_old]).into_iter().flatten();
-                [holder, lease, OwnedArg::Int(limit), knows].into_iter().chain(waits).collect()
+                [holder, lease, OwnedArg::Int(limit)].into_iter().chain(waits).collect()
             }
-            "redis-lock/leave" => [holder, knows].into_iter().chain(ticket).collect(),
+            "redis-lock/leave" => [holder].into_iter().chain(ticket).collect(),
             "redis-lock/look" => vec![],
             _ => vec![holder, lease],
         }

@@ -1,6 +1,7 @@
 //! The lock.
 
 mod cohort;
+mod crowd;
 mod elsewhere;
 mod interop;
 mod lease;

@@ -125,7 +125,7 @@ async fn a_waiter_that_died_costs_no_more_than_its_claim(backend: &Backend) {
     let guard = locks().try_acquire("job").await.unwrap().acquired().unwrap();
     let next = line_up_with(locks(), "job").await;
     // Somebody with a mailbox that nobody reads, before the one who lives.
-    backend.run(&FORGE, &["lock:{job}:line"], &[format!("{:032x}:400:1:{}", 7, "").as_str().into()]).await.unwrap();
+    backend.run(&FORGE, &["lock:{job}:line"], &[format!("{:032x}:400:1:0:{}", 7, "").as_str().into()]).await.unwrap();
     let started = Instant::now();
     guard.release().await.unwrap();
     let served = soon("the one who lives", next).await.unwrap().unwrap();
@@ -192,7 +192,7 @@ async fn a_letter_that_comes_too_late_grants_nothing(backend: &Backend) {
     let ticket = String::from_utf8(ticket.to_vec()).unwrap();
     let locks = manager(backend);
     eventually("in line again", || async { locks.inspect("job").await.unwrap().waiting == 1 }).await;
-    let (token, channel) = (ticket.split(':').next().unwrap(), ticket.splitn(4, ':').nth(3).unwrap());
+    let (token, channel) = (ticket.split(':').next().unwrap(), ticket.splitn(5, ':').nth(4).unwrap());
     let pubsub = backend.store.pubsub().unwrap();
     let channel = channel.strip_prefix(&backend.name("")).unwrap_or(channel);
     assert!(pubsub.publish(channel, format!("{token}:{}", i64::MAX).as_bytes()).await.unwrap() <= 1);
@@ -210,7 +210,7 @@ async fn a_wait_goes_on_after_a_letter_that_grants_nothing(backend: &Backend) {
     let waiter = line_up_with(LockManager::new(backend.store.clone(), options).unwrap(), "job").await;
     let ticket = backend.run(&PEEK, &["lock:{job}:line"], &[]).await.unwrap().into_bytes("test").unwrap().unwrap();
     let ticket = String::from_utf8(ticket.to_vec()).unwrap();
-    let (token, channel) = (ticket.split(':').next().unwrap(), ticket.splitn(4, ':').nth(3).unwrap());
+    let (token, channel) = (ticket.split(':').next().unwrap(), ticket.splitn(5, ':').nth(4).unwrap());
     let channel = channel.strip_prefix(&backend.name("")).unwrap_or(channel);
     for _ in 0..2 {
         backend.store.pubsub().unwrap().publish(channel, format!("{token}:7").as_bytes()).await.unwrap();

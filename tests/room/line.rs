@@ -105,9 +105,9 @@ async fn a_cancelled_wait_passes_on_what_it_was_granted(backend: &Backend) {
 async fn a_waiter_that_died_stops_nobody(backend: &Backend) {
     let _reader = rw(&manager(backend)).read(LONG).await.unwrap();
     // A writer that nobody has seen look, in front.
-    forge(backend, "lock:{job}:rw-line", &format!("{:032x}:2147483647:400:2147483647:", 7)).await;
+    forge(backend, "lock:{job}:rw-line", &format!("{:032x}:2147483647:400:2147483647:0:", 7)).await;
     forge(backend, "lock:{job}:rw-line", "garbage").await;
-    forge(backend, "lock:{job}:rw-line", &format!("{:032x}:5:400:4:", 8)).await;
+    forge(backend, "lock:{job}:rw-line", &format!("{:032x}:5:400:4:0:", 8)).await;
     assert!(rw(&manager(backend)).try_read().await.unwrap().is_some());
     assert_eq!(waiting(backend).await, 0);
 }
@@ -115,10 +115,10 @@ async fn a_waiter_that_died_stops_nobody(backend: &Backend) {
 /// Stands in line to write, and is never seen again.
 async fn writer_that_dies(backend: &Backend, channel: &str) {
     let enter = redis_lock::SCRIPTS.iter().find(|script| script.name() == "redis-lock/enter").unwrap();
-    let ticket = format!("dead:2147483647:400:2147483647:{channel}");
+    let ticket = format!("dead:2147483647:400:2147483647:{}:{channel}", u8::from(!channel.is_empty()));
     let keys = ["lock:{job}:rw", "lock:{job}:rw-fence", "lock:{job}:rw-line"];
     let (holder, limit) = ("dead:2147483647".into(), Arg::Int(i32::MAX.into()));
-    let args = [holder, Arg::Int(60_000), limit, Arg::Int(1), ticket.as_str().into(), Arg::Int(0)];
+    let args = [holder, Arg::Int(60_000), limit, ticket.as_str().into(), Arg::Int(0)];
     backend.run(enter, &keys, &args).await.unwrap();
     assert_eq!(waiting(backend).await, 1);
 }

@@ -6,9 +6,9 @@
 -- ARGV[1]  the owner's token
 -- ARGV[2]  lease, milliseconds
 -- ARGV[3]  how many fencing tokens to reserve
--- ARGV[4]  1 if the server knows everybody who listens to a channel, so that a waiter without a listener is gone
--- ARGV[5]  ticket, token:claim:reserve:channel with the claim in milliseconds and perhaps no channel; missing to not wait
--- ARGV[6]  1 if the ticket has been in line before
+-- ARGV[4]  ticket, token:claim:reserve:known:channel with the claim in milliseconds; known is 1 if the server knows everybody who listens
+--          to the channel, so that a waiter without a listener is gone, and the channel may be empty; missing to not wait
+-- ARGV[5]  1 if the ticket has been in line before
 --
 -- Returns  the last fencing token reserved (> 0), or -1 - the holder's lease in milliseconds, 0 if it has none, or nil if the ticket is in line no more
 local limit, waiting = 4503599627370496, 9007199254740992
@@ -24,15 +24,15 @@ if redis.call("SET", KEYS[1], ARGV[1], "NX", "PX", ARGV[2]) then
     redis.call("DEL", KEYS[1])
     return redis.error_reply("CORRUPT fencing counter is damaged")
   end
-  local token, claim, count, channel, listeners
+  local token, claim, count, known, channel, listeners
   repeat
     local first = redis.pcall("LPOP", KEYS[3])
-    if type(first) == "string" and first ~= ARGV[5] then
-      token, claim, count, channel = string.match(first, "^([^:]+):(%d+):(%d+):(.*)$")
+    if type(first) == "string" and first ~= ARGV[4] then
+      token, claim, count, known, channel = string.match(first, "^([^:]+):(%d+):(%d+):(%d):(.*)$")
     else
-      token, claim, count, channel = ARGV[1], ARGV[2], ARGV[3], nil
+      token, claim, count, known, channel = ARGV[1], ARGV[2], ARGV[3], nil, nil
     end
-    listeners = channel and channel ~= "" and ARGV[4] == "1" and redis.pcall("PUBSUB", "NUMSUB", channel)
+    listeners = known == "1" and redis.pcall("PUBSUB", "NUMSUB", channel)
   until token and not (listeners and listeners[2] == 0)
   if last == tonumber(ARGV[3]) then
     -- The clock is ahead of every token ever handed out.
@@ -57,11 +57,11 @@ if owner == ARGV[1] or owner == ARGV[1] .. "*" then
   last = last < 0 and last + waiting or last
   return last > 0 and last < limit and last or redis.error_reply("CORRUPT fencing counter is damaged")
 end
-if ARGV[5] then
-  if not redis.call("LPOS", KEYS[3], ARGV[5]) then
+if ARGV[4] then
+  if not redis.call("LPOS", KEYS[3], ARGV[4]) then
     -- It was granted, and its claim is over: a letter of that may still come, so this ticket must not be granted again.
-    if ARGV[6] == "1" then return false end
-    if redis.call("RPUSH", KEYS[3], ARGV[5]) == 1 then
+    if ARGV[5] == "1" then return false end
+    if redis.call("RPUSH", KEYS[3], ARGV[4]) == 1 then
       local last = tonumber(redis.pcall("GET", KEYS[2]) or 0)
       if last and last >= 0 and last < limit then
         redis.pcall("DECRBY", KEYS[2], "9007199254740992")

@@ -4,8 +4,7 @@
 -- KEYS[2]  the fence
 -- KEYS[3]  the line
 -- ARGV[1]  the holder, token:weight
--- ARGV[2]  1 if the server knows everybody who listens to a channel, so that a waiter without a listener is gone
--- ARGV[3]  ticket to take out of the line; missing for none
+-- ARGV[2]  ticket to take out of the line; missing for none
 --
 -- Returns  1 if it was inside, 0 if not, -1 if the key is something else
 open(KEYS[1], KEYS[2], KEYS[3])
@@ -13,11 +12,11 @@ if not used then return -1 end
 local token, weight = string.match(ARGV[1], "^(.+):(%d+)$")
 local deadline = redis.call("ZSCORE", KEYS[1], ARGV[1])
 if redis.call("ZREM", KEYS[1], ARGV[1]) == 1 then used = used - weight end
-if ARGV[3] then
+if ARGV[2] then
   redis.call("ZREM", KEYS[1], token)
-  redis.pcall("LREM", KEYS[3], 0, ARGV[3])
+  redis.pcall("LREM", KEYS[3], 0, ARGV[2])
   waiting = redis.pcall("LLEN", KEYS[3])
 end
-let_in(nil, ARGV[2])
+let_in(nil)
 settle()
 return deadline and tonumber(deadline) >= now and 1 or 0

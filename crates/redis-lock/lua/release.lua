@@ -4,8 +4,7 @@
 -- KEYS[2]  the fence
 -- KEYS[3]  the line
 -- ARGV[1]  the owner's token; empty to take the lock from whoever holds it
--- ARGV[2]  1 if the server knows everybody who listens to a channel, so that a waiter without a listener is gone
--- ARGV[3]  ticket to take out of the line when the lock is not the owner's; missing for none
+-- ARGV[2]  ticket to take out of the line when the lock is not the owner's; missing for none
 --
 -- Returns  1 if released, 0 if nobody holds the lock, -1 if someone else does
 local owner = redis.pcall("GET", KEYS[1])
@@ -13,13 +12,13 @@ if owner == ARGV[1] and owner ~= "" then
   return redis.call("DEL", KEYS[1])
 end
 if owner ~= ARGV[1] .. "*" and not (owner and ARGV[1] == "") then
-  if ARGV[3] then
-    redis.pcall("LREM", KEYS[3], 0, ARGV[3])
+  if ARGV[2] then
+    redis.pcall("LREM", KEYS[3], 0, ARGV[2])
   end
   return owner and -1 or 0
 end
 local limit, waiting = 4503599627370496, 9007199254740992
-local token, claim, count, channel, listeners
+local token, claim, count, known, channel, listeners
 repeat
   local first = redis.pcall("LPOP", KEYS[3])
   if type(first) ~= "string" then
@@ -29,8 +28,8 @@ repeat
     end
     return 1
   end
-  token, claim, count, channel = string.match(first, "^([^:]+):(%d+):(%d+):(.*)$")
-  listeners = channel and channel ~= "" and ARGV[2] == "1" and redis.pcall("PUBSUB", "NUMSUB", channel)
+  token, claim, count, known, channel = string.match(first, "^([^:]+):(%d+):(%d+):(%d):(.*)$")
+  listeners = known == "1" and redis.pcall("PUBSUB", "NUMSUB", channel)
 until channel and not (listeners and listeners[2] == 0)
 local last = redis.pcall("INCRBY", KEYS[2], count)
 last = type(last) == "number" and (last > 0 and last or last + waiting) or 0

@@ -24,16 +24,17 @@ local function admit(holder, weight, lease)
 end
 
 -- First come, first served: while the first who is there does not fit, nobody passes.
-local function let_in(ticket, knows_listeners)
+local function let_in(ticket)
   for _, member in ipairs(redis.call("ZRANGEBYSCORE", room, "(0", "(" .. now)) do
     redis.call("ZREM", room, member)
     used = used - (string.match(member, ":(%d+)$") or 0)
   end
   while fence and type(waiting) == "number" and waiting > 0 do
     local first = redis.call("LINDEX", line, 0)
-    local holder, token, weight, claim, limit, channel = string.match(first, "^(([^:]+):(%d+)):(%d+):(%d+):(.*)$")
+    local holder, token, weight, claim, limit, known, channel =
+      string.match(first, "^(([^:]+):(%d+)):(%d+):(%d+):(%d):(.*)$")
     local live = holder and (first == ticket or redis.call("ZSCORE", room, token))
-    local unheard = live and channel ~= "" and knows_listeners == "1" and redis.pcall("PUBSUB", "NUMSUB", channel)[2] == 0
+    local unheard = live and known == "1" and redis.pcall("PUBSUB", "NUMSUB", channel)[2] == 0
     live = live and (first == ticket or not unheard)
     local fits = live and used + weight <= tonumber(limit)
     if live and not fits and used > 0 then break end

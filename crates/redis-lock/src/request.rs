@@ -144,7 +144,7 @@ impl Request {
         }
         let claim = self.backend.options.claim_within_lease();
         let channel = self.backend.mailbox.address().unwrap_or_default();
-        self.left.ticket = self.left.token.ticket(claim, self.count(), channel);
+        self.left.ticket = self.left.token.ticket(claim, self.count(), channel, self.backend.server.is_one());
         self.listen()
     }
 

@@ -42,7 +42,7 @@ impl Kind {
         }
     }
 
-    /// Gives back: takes all keys, the token, a ticket and whether the server knows all listeners.
+    /// Gives back: takes all keys, the token, and perhaps a ticket.
     pub(crate) fn release(self) -> &'static Script {
         match self {
             Self::Lock => &RELEASE,

@@ -67,11 +67,10 @@ impl Server {
     pub(crate) async fn acquire(&self, keys: &Keys, claimant: Claimant<'_>) -> Result<Attempt> {
         let lease = Limits::ttl_millis("acquire", claimant.lease)?;
         let count = i64::try_from(claimant.count).unwrap_or(i64::MAX);
-        let knows = Arg::Int(i64::from(self.is_one));
         let (ticket, is_old) = (claimant.ticket.unwrap_or_default(), Arg::Int(i64::from(claimant.is_old)));
-        let args = [claimant.token.into(), lease.into(), count.into(), knows, ticket.into(), is_old];
+        let args = [claimant.token.into(), lease.into(), count.into(), ticket.into(), is_old];
         // What is not needed is not sent.
-        let args = if claimant.ticket.is_some() { &args[..] } else { &args[..4] };
+        let args = if claimant.ticket.is_some() { &args[..] } else { &args[..3] };
         let script = match keys.kind {
             Kind::Lock => &ACQUIRE,
             Kind::Room => &ENTER,
@@ -158,8 +157,8 @@ impl Server {
 
     /// Gives the lock back, or the place in line with this ticket.
     pub(crate) async fn release(&self, keys: &Keys, token: &str, ticket: &str) -> Result<Found> {
-        let args = [token.into(), Arg::Int(i64::from(self.is_one)), ticket.into()];
-        let args = if ticket.is_empty() { &args[..2] } else { &args[..] };
+        let args = [token.into(), ticket.into()];
+        let args = if ticket.is_empty() { &args[..1] } else { &args[..] };
         found(self.scripts("release")?.run(keys.kind.release(), &[&keys.lock, &keys.fence, &keys.line], args).await?)
     }
 

@@ -16,20 +16,29 @@ pub(crate) struct Token(String);
 
 impl Token {
     pub(crate) fn random(label: Option<&str>, share: Option<Share>) -> Self {
-        let (bits, label) = (rand::random::<u128>(), label.unwrap_or_default());
-        Self(match share {
-            None => format!("{bits:032x}/{label}"),
-            Some(share) => format!("{bits:032x}/{label}:{}", share.weight),
-        })
+        let label = label.unwrap_or_default();
+        let mut token = String::with_capacity(33 + label.len());
+        let mut bits = rand::random::<u128>();
+        for _ in 0..32 {
+            token.push(char::from(b"0123456789abcdef"[(bits & 15) as usize]));
+            bits >>= 4;
+        }
+        token.push('/');
+        token.push_str(label);
+        if let Some(share) = share {
+            token.push_str(&format!(":{}", share.weight));
+        }
+        Self(token)
     }
 
     pub(crate) fn from_parts(token: String) -> Self {
         Self(token)
     }
 
-    /// The place in line of this token's owner.
-    pub(crate) fn ticket(&self, claim: Duration, count: u64, channel: &str) -> String {
-        format!("{}:{}:{count}:{channel}", self.0, claim.as_millis())
+    /// The place in line of this token's owner, who listens to the channel if there is one, of which the server may know.
+    pub(crate) fn ticket(&self, claim: Duration, count: u64, channel: &str, is_known: bool) -> String {
+        let known = u8::from(is_known && !channel.is_empty());
+        format!("{}:{}:{count}:{known}:{channel}", self.0, claim.as_millis())
     }
 
     pub(crate) fn as_str(&self) -> &str {

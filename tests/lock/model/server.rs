@@ -117,22 +117,22 @@ impl Server {
 
     fn run(&self, keys: &Keys, request: Request) -> (Keys, Answer) {
         let text = |token: Token| format!("{:02x}{:02x}/", token.client, token.serial);
-        let ticket = |token: Token| format!("{}:{CLAIM}:{RESERVE}:mailbox:{}", text(token), token.client);
+        let knows = u8::from(self.knows);
+        let ticket = |token: Token| format!("{}:{CLAIM}:{RESERVE}:{knows}:mailbox:{}", text(token), token.client);
         let mark = if keys.marked { "*" } else { "" };
         let (owner, left) = keys.owner.map_or((String::new(), 0), |(owner, left)| (text(owner) + mark, left));
         let line = keys.line.iter().map(|token| ticket(*token)).collect::<Vec<_>>().join(" ");
-        let knows = i64::from(self.knows);
         let (script, token, ticket) = match request {
             Request::Acquire { token, waits, .. } => (0, token, waits.then(|| ticket(token))),
             Request::Extend { token } => (1, token, None),
             Request::Release { token, leaves_line } => (3, token, leaves_line.then(|| ticket(token))),
         };
         let token = if token == Mutant::ANYBODY { String::new() } else { text(token) };
-        let (token, knows) = (Arg::from(&*token), Arg::Int(knows));
+        let token = Arg::from(&*token);
         let mut args = match request {
-            Request::Acquire { .. } => vec![token, LEASE.into(), RESERVE.into(), knows],
+            Request::Acquire { .. } => vec![token, LEASE.into(), RESERVE.into()],
             Request::Extend { .. } => vec![token, LEASE.into()],
-            Request::Release { .. } => vec![token, knows],
+            Request::Release { .. } => vec![token],
         };
         args.extend(ticket.as_deref().map(Arg::from));
         args.extend(matches!(request, Request::Acquire { is_old: true, .. }).then_some(Arg::Int(1)));

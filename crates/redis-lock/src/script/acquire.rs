@@ -9,10 +9,10 @@ use kv_core::{Arg, Error, ErrorKind, Reply, Result, TwinContext};
 const LINE_TTL: i64 = 30_000;
 
 pub(super) fn acquire(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
-    let (&[lock, counter, line], &[token, lease, count, knows_listeners, ref waits @ ..]) = (keys, args) else {
+    let (&[lock, counter, line], &[token, lease, count, ref waits @ ..]) = (keys, args) else {
         return Err(Error::wrong_arity());
     };
-    let (lease, count, knows_listeners) = (lease.to_int()?, count.to_int()?, knows_listeners.to_int()? == 1);
+    let (lease, count) = (lease.to_int()?, count.to_int()?);
     let ticket = waits.first().map(|ticket| String::from_utf8_lossy(&ticket.to_bytes()).into_owned());
     let damaged = || Error::new(ErrorKind::Corrupt, "acquire").with_detail("fencing counter is damaged");
     if !store.exists(lock) {
@@ -24,7 +24,7 @@ pub(super) fn acquire(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_
         let first = loop {
             match pop(store, line) {
                 Some(first) if Some(&*first) != ticket.as_deref() => {
-                    if Ticket::parse(&first).is_some_and(|other| other.is_live(store, knows_listeners)) {
+                    if Ticket::parse(&first).is_some_and(|other| other.is_live(store)) {
                         break Some(first);
                     }
                 }

@@ -5,10 +5,10 @@ use kv_core::{Arg, Error, ErrorKind, Reply, Result, TwinContext};
 const WAITER_TTL: i64 = 10_000;
 
 pub(super) fn enter(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
-    let (&[room, fence, line], &[holder, lease, limit, knows_listeners, ref waits @ ..]) = (keys, args) else {
+    let (&[room, fence, line], &[holder, lease, limit, ref waits @ ..]) = (keys, args) else {
         return Err(Error::wrong_arity());
     };
-    let (lease, limit, knows_listeners) = (lease.to_int()?, limit.to_int()?, knows_listeners.to_int()? == 1);
+    let (lease, limit) = (lease.to_int()?, limit.to_int()?);
     let is_old = waits.get(1).is_some_and(|old| old.to_int().is_ok_and(|old| old == 1));
     let text = |arg: &Arg<'_>| String::from_utf8_lossy(&arg.to_bytes()).into_owned();
     let (holder, ticket) = (text(&holder), waits.first().map(text).unwrap_or_default());
@@ -20,7 +20,7 @@ pub(super) fn enter(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]
         visit.settle();
         return Err(error);
     }
-    visit.let_in(&ticket, knows_listeners);
+    visit.let_in(&ticket);
     let inside = visit.room.members.contains_key(&*holder);
     let fits = visit.first().is_none() && visit.room.used + weight(&holder) <= limit;
     let answer = (inside || fits).then(|| visit.admit(&holder, lease));

@@ -6,10 +6,10 @@ use super::{
 use kv_core::{Arg, Error, Reply, Result, TwinContext};
 
 pub(super) fn release(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
-    let (&[lock, counter, line], &[token, knows_listeners, ref ticket @ ..]) = (keys, args) else {
+    let (&[lock, counter, line], &[token, ref ticket @ ..]) = (keys, args) else {
         return Err(Error::wrong_arity());
     };
-    let (token, knows_listeners) = (token.to_bytes(), knows_listeners.to_int()? == 1);
+    let token = token.to_bytes();
     let owner = owner(store, lock);
     if matches!(&owner, Owner::Token(owner) if !token.is_empty() && *owner == *token) {
         return Ok(Reply::Int(i64::from(store.delete(lock))));
@@ -22,7 +22,7 @@ pub(super) fn release(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_
         return Ok(Reply::Int(if held { -1 } else { 0 }));
     }
     while let Some(first) = pop(store, line) {
-        if let Some(next) = Ticket::parse(&first).filter(|next| next.is_live(store, knows_listeners)) {
+        if let Some(next) = Ticket::parse(&first).filter(|next| next.is_live(store)) {
             match fence::reserve(store, counter, next.reserve) {
                 Some((mut last, _)) => {
                     if last == next.reserve {

@@ -95,7 +95,7 @@ impl<'v, 'c> Visit<'v, 'c> {
     }
 
     /// Lets go of those whose lease is over, and lets in those whose turn it is.
-    pub(super) fn let_in(&mut self, ticket: &str, knows_listeners: bool) {
+    pub(super) fn let_in(&mut self, ticket: &str) {
         let over: Vec<_> = self
             .room
             .members
@@ -109,7 +109,7 @@ impl<'v, 'c> Visit<'v, 'c> {
         while self.fence.is_some()
             && let Some(first) = self.first()
         {
-            let next = Next::parse(&first).filter(|next| *first == *ticket || self.is_live(next, knows_listeners));
+            let next = Next::parse(&first).filter(|next| *first == *ticket || self.is_live(next));
             let fits = next.as_ref().is_some_and(|next| self.room.used + weight(next.holder) <= next.limit);
             if next.is_some() && !fits && self.room.used > 0 {
                 return;
@@ -123,8 +123,8 @@ impl<'v, 'c> Visit<'v, 'c> {
         }
     }
 
-    fn is_live(&self, next: &Next<'_>, knows_listeners: bool) -> bool {
-        let heard = next.channel.is_empty() || !knows_listeners || self.store.listeners(next.channel) > 0;
+    fn is_live(&self, next: &Next<'_>) -> bool {
+        let heard = !next.known || self.store.listeners(next.channel) > 0;
         heard && next.holder.split(':').next().is_some_and(|token| self.room.members.contains_key(token))
     }
 
@@ -140,20 +140,23 @@ impl<'v, 'c> Visit<'v, 'c> {
     }
 }
 
-/// The first in line: `token:weight:claim:limit:channel`.
+/// The first in line: `token:weight:claim:limit:known:channel`.
 struct Next<'a> {
     holder: &'a str,
     claim: i64,
     limit: i64,
+    /// Whether the server knows everybody who listens to the channel.
+    known: bool,
     channel: &'a str,
 }
 
 impl<'a> Next<'a> {
     fn parse(ticket: &'a str) -> Option<Self> {
         let holder = ticket.get(..ticket.match_indices(':').nth(1)?.0)?;
-        let mut rest = ticket[holder.len() + 1..].splitn(3, ':');
+        let mut rest = ticket[holder.len() + 1..].splitn(4, ':');
         let (claim, limit) = (rest.next()?.parse().ok()?, rest.next()?.parse().ok()?);
-        Some(Self { holder, claim, limit, channel: rest.next()? })
+        let (known, channel) = (rest.next()? == "1", rest.next()?);
+        Some(Self { holder, claim, limit, known, channel })
     }
 }
 
