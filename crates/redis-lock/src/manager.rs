@@ -55,7 +55,7 @@ impl LockManager {
         Ok(Self { backend: Arc::new(Backend::new(store, options)?), cohort: Arc::default(), naming })
     }
 
-    /// Takes the lock if nobody holds it or waits for it. One round trip.
+    /// Takes the lock if nobody holds it or waits for it. One round trip, two where a lease ran out while others waited.
     ///
     /// An error is never "held by another": the store failed. If it may have been executed, or the future is dropped,
     /// a lock that was taken all the same is released in the background, and by its lease at the latest.

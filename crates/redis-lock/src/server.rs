@@ -69,13 +69,19 @@ impl Server {
         let count = i64::try_from(claimant.count).unwrap_or(i64::MAX);
         let (ticket, is_old) = (claimant.ticket.unwrap_or_default(), Arg::Int(i64::from(claimant.is_old)));
         let args = [claimant.token.into(), lease.into(), count.into(), ticket.into(), is_old];
-        // What is not needed is not sent.
-        let args = if claimant.ticket.is_some() { &args[..] } else { &args[..3] };
-        let script = match keys.kind {
-            Kind::Lock => &ACQUIRE,
-            Kind::Room => &ENTER,
+        let keys_of_it = [&*keys.lock, &keys.fence, &keys.line];
+        let (script, line, least) = match keys.kind {
+            Kind::Lock => (&ACQUIRE, claimant.ticket.is_some(), if count == 1 { 2 } else { 3 }),
+            Kind::Room => (&ENTER, true, 3),
         };
-        let reply = self.scripts("acquire")?.run(script, &[&keys.lock, &keys.fence, &keys.line], args).await?;
+        // What is not needed is not sent: every key and every argument costs the server a part of what the lock does.
+        let args = if claimant.ticket.is_some() { &args[..] } else { &args[..least] };
+        let scripts = self.scripts("acquire")?;
+        let mut reply = scripts.run(script, if line { &keys_of_it } else { &keys_of_it[..2] }, args).await?;
+        if reply == Reply::Nil && !line {
+            // Somebody waits for a lock whose lease ran out.
+            reply = scripts.run(script, &keys_of_it, args).await?;
+        }
         if reply == Reply::Nil {
             return Ok(Attempt::Passed);
         }

@@ -121,7 +121,7 @@ pub(crate) const QUORUM_3_64: Scenario = Scenario {
 const CRATES: &[&str] = &["redis", "tokio", "redis-lock", "kv-redis", "rslock"];
 
 const FENCED: &[(&str, u64)] = &[("evalsha", 2), ("set", 1), ("incr", 1), ("get", 1), ("del", 1)];
-const OURS: &[(&str, u64)] = &[("evalsha", 2), ("set", 1), ("incrby", 1), ("get", 1), ("del", 1)];
+const OURS: &[(&str, u64)] = &[("evalsha", 2), ("set", 1), ("incr", 1), ("get", 1), ("del", 1)];
 const PLAIN: &[(&str, u64)] = &[("evalsha", 1), ("set", 1), ("get", 1), ("del", 1)];
 
 fn contenders(url: String, tasks: usize) -> BoxFuture<'static, Result<Contenders>> {

@@ -9,9 +9,11 @@ use kv_core::{Arg, Error, ErrorKind, Reply, Result, TwinContext};
 const LINE_TTL: i64 = 30_000;
 
 pub(super) fn acquire(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
-    let (&[lock, counter, line], &[token, lease, count, ref waits @ ..]) = (keys, args) else {
+    let (&[lock, counter, ref line @ ..], &[token, lease, ref rest @ ..]) = (keys, args) else {
         return Err(Error::wrong_arity());
     };
+    let line = line.first().copied();
+    let (count, waits) = rest.split_first().map_or((&Arg::Int(1), rest), |(count, waits)| (count, waits));
     let (lease, count) = (lease.to_int()?, count.to_int()?);
     let ticket = waits.first().map(|ticket| String::from_utf8_lossy(&ticket.to_bytes()).into_owned());
     let damaged = || Error::new(ErrorKind::Corrupt, "acquire").with_detail("fencing counter is damaged");
@@ -21,8 +23,11 @@ pub(super) fn acquire(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_
             store.set(lock, token.to_bytes().into_owned(), Some(lease));
             return Ok(Reply::Int(last));
         }
+        if waiting && line.is_none() {
+            return Ok(Reply::Nil);
+        }
         let first = loop {
-            match pop(store, line) {
+            match line.and_then(|line| pop(store, line)) {
                 Some(first) if Some(&*first) != ticket.as_deref() => {
                     if Ticket::parse(&first).is_some_and(|other| other.is_live(store)) {
                         break Some(first);
@@ -36,7 +41,7 @@ pub(super) fn acquire(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_
         }
         let other = first.as_deref().and_then(Ticket::parse);
         last = last - count + other.as_ref().map_or(count, |other| other.reserve);
-        let others = store.exists(line);
+        let others = line.is_some_and(|line| store.exists(line));
         fence::set(store, counter, last, others);
         let Some(other) = other else {
             let mark: &[u8] = if others { b"*" } else { b"" };
@@ -50,7 +55,7 @@ pub(super) fn acquire(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_
         store.pexpire(lock, lease);
         return fence::last(store, counter).map(Reply::Int).ok_or_else(damaged);
     }
-    if let Some(ticket) = ticket {
+    if let (Some(ticket), Some(line)) = (ticket, line) {
         match store.state::<Line>(line)? {
             Some(tickets) if tickets.iter().any(|known| **known == *ticket) => {}
             _ if waits.get(1).is_some_and(|old| old.to_int().is_ok_and(|old| old == 1)) => return Ok(Reply::Nil),
