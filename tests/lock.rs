@@ -10,7 +10,7 @@ mod model;
 mod multi;
 
 use crate::backend::{Backend, eventually, on_every_backend};
-use kv_core::{ErrorKind, SetOptions, Ttl};
+use kv_core::{Around, Call, ErrorKind, Result, SetOptions, Ttl};
 use redis_lock::{LockError, LockManager, LockOptions, Release, TryAcquire};
 use std::{
     sync::{
@@ -36,6 +36,17 @@ on_every_backend!(
     sections_never_overlap,
     odd_names_are_names,
 );
+
+/// How many calls a store carries out.
+#[derive(Clone, Debug, Default)]
+struct Counted(Arc<AtomicU64>);
+
+impl Around for Counted {
+    async fn around<T: Send>(&self, mut call: Call<'_, T>) -> Result<T> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        call.run().await
+    }
+}
 
 const NO_WAIT: Duration = Duration::ZERO;
 const LONG: Duration = Duration::from_secs(5);

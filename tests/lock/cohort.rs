@@ -1,7 +1,8 @@
 //! Tasks of one manager: who passes the lock to whom without asking the server.
 
+use super::Counted;
 use crate::backend::{Backend, eventually, on_every_backend, soon};
-use kv_core::{Around, Call, Layered, MemoryStore, Result};
+use kv_core::{Layered, MemoryStore};
 use redis_lock::{LockGuard, LockManager, LockOptions, Release};
 use std::{
     sync::{
@@ -122,17 +123,6 @@ async fn a_place_in_line_outlives_whoever_gave_it_up(backend: &Backend) {
     soon("the heir", heir).await.unwrap();
     soon("the other", other).await.unwrap();
     assert_eq!(*served.lock().unwrap(), ["heir", "other"]);
-}
-
-/// How many calls a store carries out.
-#[derive(Clone, Debug, Default)]
-struct Counted(Arc<AtomicU64>);
-
-impl Around for Counted {
-    async fn around<T: Send>(&self, mut call: Call<'_, T>) -> Result<T> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        call.run().await
-    }
 }
 
 fn counted(options: LockOptions) -> (Counted, LockManager) {

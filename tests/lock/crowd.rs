@@ -1,7 +1,8 @@
 //! Many locks and many tasks: what they cost, what they leave, and who gets how much.
 
+use super::Counted;
 use crate::backend::{Backend, eventually, on_every_backend, soon};
-use kv_core::{Around, Call, Layered, MemoryStore, Result};
+use kv_core::{Layered, MemoryStore};
 use redis_lock::{LockManager, LockOptions};
 use std::{
     sync::{
@@ -79,17 +80,6 @@ async fn ten_thousand_contended_names_leave_nothing_but_fences() {
     assert_eq!(left(server), [NAMES, channels, connections]);
     assert_eq!(channels, 1, "only those who wait have a mailbox");
     eventually("no task", || async { Handle::current().metrics().num_alive_tasks() <= tasks }).await;
-}
-
-/// How many calls a store carries out.
-#[derive(Clone, Debug, Default)]
-struct Counted(Arc<AtomicU64>);
-
-impl Around for Counted {
-    async fn around<T: Send>(&self, mut call: Call<'_, T>) -> Result<T> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        call.run().await
-    }
 }
 
 #[tokio::test(start_paused = true)]
