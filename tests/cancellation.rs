@@ -20,8 +20,14 @@ use tokio::task::yield_now;
 
 /// Yields before a call is sent and before its reply arrives, and loses the reply when told to.
 #[derive(Clone, Debug, Default)]
-struct Steps {
+pub(crate) struct Steps {
     lose_next: Arc<AtomicBool>,
+}
+
+impl Steps {
+    pub(crate) fn lose_next_reply(&self) {
+        self.lose_next.store(true, Ordering::SeqCst);
+    }
 }
 
 impl Around for Steps {
@@ -36,9 +42,9 @@ impl Around for Steps {
     }
 }
 
-type Stepping = Layered<MemoryStore, Steps>;
+pub(crate) type Stepping = Layered<MemoryStore, Steps>;
 
-fn stepping() -> Stepping {
+pub(crate) fn stepping() -> Stepping {
     Layered::new(MemoryStore::new(), Steps::default())
 }
 
@@ -172,7 +178,7 @@ async fn a_dropped_wait_for_a_share_holds_nobody_up() {
 
 #[tokio::test]
 async fn a_lost_reply_is_an_error_and_leaves_nothing_behind() {
-    let lose = |store: &Stepping| store.layer().lose_next.store(true, Ordering::SeqCst);
+    let lose = |store: &Stepping| store.layer().lose_next_reply();
     let store = stepping();
     let manager = locks(&store);
     lose(&store);
@@ -218,7 +224,7 @@ async fn a_dropped_check_takes_its_cost_once_or_not_at_all() {
 async fn a_lost_reply_to_a_check_is_not_asked_again() {
     let store = stepping();
     let limiter = RateLimiter::new(Arc::new(store.clone()), Quota::per_day(5), RateLimitOptions::default()).unwrap();
-    store.layer().lose_next.store(true, Ordering::SeqCst);
+    store.layer().lose_next_reply();
     assert_eq!(limiter.check("ada").await.unwrap_err().executed(), Executed::Maybe);
     assert_eq!(limiter.peek("ada").await.unwrap().remaining(), 4);
 }

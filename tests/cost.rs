@@ -4,7 +4,7 @@ use crate::backend::Backend;
 use kv_core::{KvStore, MemoryStore, SetOptions};
 use redis_cache::{Cache, CacheOptions};
 use redis_lock::{LockManager, LockOptions};
-use redis_ratelimit::{Quota, RateLimitOptions, RateLimiter};
+use redis_ratelimit::{ConcurrencyLimiter, ConcurrencyOptions, Quota, RateLimitOptions, RateLimiter};
 use std::{collections::BTreeMap, io, time::Duration};
 use xtask::resp::Reply;
 
@@ -92,6 +92,21 @@ async fn a_check_is_one_script_and_a_denial_writes_nothing() {
         assert_eq!(call, executed(&[("evalsha", 1), ("get", 1), ("time", 1)]));
     }
     assert_eq!(commands(&backend, limiter.reset("ada")).await, executed(&[("unlink", 1)]));
+}
+
+#[tokio::test]
+async fn a_slot_is_one_script_to_take_and_one_to_free() {
+    let backend = Backend::redis("").await;
+    let slots = ConcurrencyLimiter::new(backend.store.clone(), 1, ConcurrencyOptions::default()).unwrap();
+    let held = slots.try_acquire("warm").await.unwrap().admitted().unwrap();
+    held.release().await.unwrap();
+    let mut slot = None;
+    let take = commands(&backend, async { slot = slots.try_acquire("job").await.unwrap().admitted() }).await;
+    assert_eq!((take["evalsha"], take["zadd"]), (1, 1));
+    let denied = commands(&backend, slots.try_acquire("job")).await;
+    assert!(denied["evalsha"] == 1 && !denied.contains_key("zadd"), "{denied:?}");
+    let free = commands(&backend, slot.unwrap().release()).await;
+    assert_eq!((free["evalsha"], free["zrem"]), (1, 1));
 }
 
 #[tokio::test]

@@ -312,6 +312,27 @@ fn the_limiter_script_equals_its_twin() {
 }
 
 #[test]
+fn slot_scripts_equal_their_twins() {
+    let scripts = &[
+        "redis-ratelimit/enter",
+        "redis-ratelimit/enter",
+        "redis-ratelimit/enter",
+        "redis-ratelimit/leave",
+        "redis-ratelimit/stay",
+    ];
+    check(steps(scripts, &["", "0", "token-0:1"], 0..30), |name, token, number| {
+        // Some have a lease that is over before anybody else comes.
+        let lease = if number % 7 == 0 { OwnedArg::Int(-2 * HOUR) } else { hours(number) };
+        let holder = OwnedArg::Text(format!("token-{}:{}", number % 4, token + 1));
+        match name {
+            "redis-ratelimit/enter" => vec![holder, lease, OwnedArg::Int(3 + number % 3)],
+            "redis-ratelimit/leave" => vec![holder],
+            _ => vec![holder, hours(number)],
+        }
+    });
+}
+
+#[test]
 fn the_servers_clock_decides_when_no_time_is_given() {
     let pair = Pair::new();
     pair.runtime.block_on(async {

@@ -10,6 +10,7 @@ mod cancellation;
 mod chunked;
 mod cluster;
 mod compress;
+mod concurrency;
 mod config;
 mod conformance;
 mod cost;

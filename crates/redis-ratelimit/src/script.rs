@@ -1,9 +1,10 @@
+use crate::concurrency::{ENTER, LEAVE, STAY};
 use kv_core::{Arg, Error, ErrorKind, Reply, Result, Script, TwinContext};
 
 pub(crate) static CHECK: Script = Script::new("redis-ratelimit/check", include_str!("../lua/check.lua"), check);
 
 /// Every script of this crate, for those who audit, preload or compare them.
-pub static SCRIPTS: [&Script; 1] = [&CHECK];
+pub static SCRIPTS: [&Script; 4] = [&CHECK, &ENTER, &LEAVE, &STAY];
 
 fn check(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
     let (&[bucket], &[capacity, cost, rate, ttl, now]) = (keys, args) else { return Err(Error::wrong_arity()) };
