@@ -21,7 +21,7 @@ use tokio::task::yield_now;
 /// Yields before a call is sent and before its reply arrives, and loses the reply when told to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Steps {
-    lose_next: Arc<AtomicBool>,
+    pub(crate) lose_next: Arc<AtomicBool>,
 }
 
 impl Steps {

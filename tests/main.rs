@@ -17,6 +17,7 @@ mod cost;
 mod differential;
 mod embed;
 mod faults;
+mod front;
 mod key;
 mod layers;
 mod link;

@@ -1,14 +1,19 @@
 #![doc = include_str!("../README.md")]
 
+mod bucket;
+mod check_many;
 mod concurrency;
 mod decision;
+mod front;
 mod gcra;
 mod limiter;
 mod options;
 mod quota;
+mod refund;
 mod script;
 
 pub use concurrency::{ConcurrencyDecision, ConcurrencyLimiter, ConcurrencyOptions, Slot, SlotRelease};
+pub use front::{Answer, BreakerOptions, FailurePolicy, FrontLimiter, FrontOptions, LeaseOptions, Source};
 /// The contract this crate is built on, with the stores' traits and `MemoryStore`.
 pub use kv_core;
 pub use {decision::Decision, limiter::RateLimiter, options::RateLimitOptions, quota::Quota, script::SCRIPTS};

@@ -60,6 +60,26 @@ impl RateLimiter {
 
     /// The room that taking so many ticks leaves.
     async fn run(&self, id: &str, cost: i64) -> Result<i64> {
+        self.room(&self.key(id)?, cost).await
+    }
+}
+
+/// What stands in front of a limiter builds on.
+impl RateLimiter {
+    pub(crate) fn store(&self) -> &Arc<dyn KvStore> {
+        &self.store
+    }
+
+    pub(crate) fn gcra(&self) -> &Gcra {
+        &self.gcra
+    }
+
+    pub(crate) fn key(&self, id: &str) -> Result<String> {
+        self.keys.key(id, "")
+    }
+
+    /// The room in the bucket under a key that taking so many ticks leaves; negative if they are denied: what is lacking.
+    pub(crate) async fn room(&self, key: &str, cost: i64) -> Result<i64> {
         let args = [
             Arg::Int(self.gcra.capacity),
             Arg::Int(cost),
@@ -68,7 +88,7 @@ impl RateLimiter {
             Arg::Bytes(b""),
         ];
         let scripts = self.store.require_scripts(CHECK.name())?;
-        let room = scripts.run(&CHECK, &[&self.keys.key(id, "")?], &args).await?.into_int(CHECK.name())?;
+        let room = scripts.run(&CHECK, &[key], &args).await?.into_int(CHECK.name())?;
         Ok(room.clamp(-cost, self.gcra.capacity))
     }
 }

@@ -1,10 +1,14 @@
-use crate::concurrency::{ENTER, LEAVE, STAY};
+use crate::{
+    check_many::CHECK_MANY,
+    concurrency::{ENTER, LEAVE, STAY},
+    refund::REFUND,
+};
 use kv_core::{Arg, Error, ErrorKind, Reply, Result, Script, TwinContext};
 
 pub(crate) static CHECK: Script = Script::new("redis-ratelimit/check", include_str!("../lua/check.lua"), check);
 
 /// Every script of this crate, for those who audit, preload or compare them.
-pub static SCRIPTS: [&Script; 4] = [&CHECK, &ENTER, &LEAVE, &STAY];
+pub static SCRIPTS: [&Script; 6] = [&CHECK, &CHECK_MANY, &ENTER, &LEAVE, &REFUND, &STAY];
 
 fn check(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
     let (&[bucket], &[capacity, cost, rate, ttl, now]) = (keys, args) else { return Err(Error::wrong_arity()) };
@@ -32,7 +36,7 @@ fn check(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result
 }
 
 /// `digits`, `digits:` or `digits:digits`; a number too large for anything is as large as can be.
-fn parse(stored: &[u8]) -> Option<(i128, i128)> {
+pub(crate) fn parse(stored: &[u8]) -> Option<(i128, i128)> {
     let number = |digits: &str| {
         let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
         plain.then(|| digits.parse().unwrap_or(if digits.is_empty() { 0 } else { i128::MAX }))

@@ -1,0 +1,40 @@
+use crate::script::parse;
+use kv_core::{Arg, Error, ErrorKind, Result, TwinContext};
+
+/// What the twins of several buckets' scripts know of one.
+pub(crate) struct Bucket {
+    /// Ticks in it, no more than it holds.
+    pub(crate) level: i64,
+    /// It held more than it can: the clock went back, or the limit was lowered.
+    pub(crate) clamped: bool,
+}
+
+impl Bucket {
+    /// The bucket under a key, `None` if there is none; [`ErrorKind::Corrupt`] for something else.
+    pub(crate) fn load(
+        store: &mut TwinContext<'_>,
+        key: &str,
+        capacity: i64,
+        rate: i64,
+        now: i64,
+    ) -> Result<Option<Self>> {
+        let Some(stored) = store.get(key)? else { return Ok(None) };
+        let corrupt = || Error::new(ErrorKind::Corrupt, "bucket").with_detail("key holds no bucket");
+        let (at, rest) = parse(&stored).ok_or_else(corrupt)?;
+        let ticks = at.saturating_sub(i128::from(now)).saturating_mul(i128::from(rate)).saturating_add(rest).max(0);
+        let level = i64::try_from(ticks).unwrap_or(i64::MAX).min(capacity);
+        Ok(Some(Self { level, clamped: ticks > i128::from(capacity) }))
+    }
+
+    /// Writes so many ticks.
+    pub(crate) fn store(store: &mut TwinContext<'_>, key: &str, level: i64, rate: i64, now: i64, ttl: i64) {
+        let (at, rest) = (now + level / rate, level % rate);
+        let value = if rest > 0 { format!("{at}:{rest}") } else { at.to_string() };
+        store.set(key, value, Some(ttl));
+    }
+}
+
+/// The time that a script is given, or the store's.
+pub(crate) fn now(store: &TwinContext<'_>, given: Arg<'_>) -> Result<i64> {
+    if given.to_bytes().is_empty() { Ok(store.now_micros()) } else { given.to_int() }
+}

@@ -1,0 +1,40 @@
+use crate::{
+    RateLimiter,
+    bucket::{self, Bucket},
+};
+use kv_core::{Arg, Error, KvStoreExt, Reply, Result, Script, ScriptCall, TwinContext};
+
+pub(crate) static REFUND: Script = Script::new("redis-ratelimit/refund", include_str!("../lua/refund.lua"), refund);
+
+impl RateLimiter {
+    /// Gives back so many units of each id, and never more than was taken; one that fails is not tried again. One round trip.
+    pub(crate) async fn give_back(&self, returned: &[(&str, u64)]) -> Result<()> {
+        let gcra = self.gcra();
+        let keys = returned.iter().map(|(id, _)| self.key(id)).collect::<Result<Vec<_>>>()?;
+        let keys: Vec<[&str; 1]> = keys.iter().map(|key| [key.as_str()]).collect();
+        let of = |(_, units): &(&str, u64)| {
+            let [capacity, rate, ttl] = [gcra.capacity, gcra.per_micro, gcra.ttl_millis()].map(Arg::Int);
+            [capacity, Arg::Int(gcra.cost(*units).min(gcra.capacity)), rate, ttl, Arg::Bytes(b"")]
+        };
+        let args: Vec<[Arg<'_>; 5]> = returned.iter().map(of).collect();
+        let calls: Vec<ScriptCall<'_>> = keys.iter().zip(&args).map(|(keys, args)| ScriptCall { keys, args }).collect();
+        let replies = self.store().require_scripts(REFUND.name())?.run_many(&REFUND, &calls).await?;
+        replies.into_iter().try_for_each(|reply| reply.map(drop))
+    }
+}
+
+fn refund(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
+    let (&[key], &[capacity, cost, rate, ttl, now]) = (keys, args) else { return Err(Error::wrong_arity()) };
+    let (capacity, cost, rate) = (capacity.to_int()?, cost.to_int()?, rate.to_int()?);
+    let now = bucket::now(store, now)?;
+    let Some(Bucket { level, .. }) = Bucket::load(store, key, capacity, rate, now)? else {
+        return Ok(Reply::Int(capacity));
+    };
+    let level = level - cost;
+    if level <= 0 {
+        store.delete(key);
+        return Ok(Reply::Int(capacity));
+    }
+    Bucket::store(store, key, level, rate, now, ttl.to_int()?);
+    Ok(Reply::Int(capacity - level))
+}
