@@ -104,6 +104,7 @@ async fn take(
                 }
                 "redis-lock/enter" | "redis-lock/leave" => &[&keys[0], &keys[1], &keys[2]],
                 "redis-lock/look" => &[&keys[0], &keys[2]],
+                "redis-ratelimit/check_all" => &[&keys[0], &keys[2]],
                 "redis-cache/begin" | "redis-cache/commit" => &[&keys[0], &keys[1]],
                 "redis-cache/abandon" => &[&keys[1]],
                 _ => &[&keys[0]],
@@ -308,6 +309,23 @@ fn the_limiter_script_equals_its_twin() {
         let now = 1_700_000_000_000_000 + number * number.rem_euclid(1000);
         let ttl = OwnedArg::Int(3 * HOUR);
         vec![OwnedArg::Int(capacity), OwnedArg::Int(cost), OwnedArg::Int(per_micro), ttl, OwnedArg::Int(now)]
+    });
+}
+
+#[test]
+fn the_script_of_several_limits_equals_its_twin() {
+    let values = &["garbage", "1700000000000000", "1700000000500000:3", "99999999999999999999999"];
+    let quotas = [(10, 7, 3), (999_983, 333_331, 7), (1 << 52, 1 << 50, 1), (4_000, 1_000, 1_000_003)];
+    let scripts = &["redis-ratelimit/check_all"];
+    check(steps(scripts, values, -5000..20_000), move |_, token, number| {
+        let now = 1_700_000_000_000_000 + number * number.rem_euclid(1000);
+        // Each its own quota and cost, some at no cost.
+        let of = |which: i64| {
+            let (capacity, per_unit, per_micro) = quotas[((number + which).rem_euclid(4)) as usize];
+            let cost = per_unit * (i64::from(token) + which).rem_euclid(4);
+            [capacity, cost, per_micro, 3 * HOUR].map(OwnedArg::Int)
+        };
+        std::iter::once(OwnedArg::Int(now)).chain(of(0)).chain(of(1)).collect()
     });
 }
 

@@ -20,6 +20,7 @@ mod faults;
 mod front;
 mod key;
 mod layers;
+mod limits;
 mod link;
 mod lock;
 mod memory;

@@ -30,6 +30,16 @@ impl RateLimiter {
         Ok(places.into_iter().map(|(run, place)| room(&runs, &replies, run, place)).collect())
     }
 
+    /// The room in a bucket before so many requests for the same cost, of which as many were admitted as fit. One round trip.
+    pub(crate) async fn room_before(&self, key: &str, cost: i64, count: u64) -> Result<i64> {
+        let runs = [Run { key, cost, count: i64::try_from(count).unwrap_or(i64::MAX) }];
+        match self.ask_once(&runs).await?.pop() {
+            Some(Ok(Reply::Int(room))) => Ok(room.clamp(0, self.gcra().capacity)),
+            Some(Ok(Reply::Bytes(code))) => Err(fault(&code)),
+            _ => Err(unexpected()),
+        }
+    }
+
     async fn ask_once(&self, runs: &[Run<'_>]) -> Result<Vec<Result<Reply>>> {
         let keys: Vec<&str> = runs.iter().map(|run| run.key).collect();
         let mut args = Vec::with_capacity(4 + 2 * runs.len());

@@ -23,6 +23,15 @@ pub enum Decision {
     },
 }
 
+/// What [`check_at_most`](crate::RateLimiter::check_at_most) gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// How many units were taken: from none to as many as were asked for.
+    pub granted: u64,
+    /// What the limiter says of those, or if there are none, of the first that was asked for.
+    pub decision: Decision,
+}
+
 impl Decision {
     /// Whether the request may go on.
     pub fn is_allowed(&self) -> bool {

@@ -7,6 +7,7 @@ mod decision;
 mod front;
 mod gcra;
 mod limiter;
+mod limits;
 mod options;
 mod quota;
 mod refund;
@@ -16,4 +17,11 @@ pub use concurrency::{ConcurrencyDecision, ConcurrencyLimiter, ConcurrencyOption
 pub use front::{Answer, BreakerOptions, FailurePolicy, FrontLimiter, FrontOptions, LeaseOptions, Source};
 /// The contract this crate is built on, with the stores' traits and `MemoryStore`.
 pub use kv_core;
-pub use {decision::Decision, limiter::RateLimiter, options::RateLimitOptions, quota::Quota, script::SCRIPTS};
+pub use limits::{RateLimits, Verdict};
+pub use {
+    decision::{Decision, Grant},
+    limiter::RateLimiter,
+    options::RateLimitOptions,
+    quota::Quota,
+    script::SCRIPTS,
+};

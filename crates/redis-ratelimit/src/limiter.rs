@@ -1,4 +1,4 @@
-use crate::{Decision, Quota, RateLimitOptions, gcra::Gcra, script::CHECK};
+use crate::{Decision, Grant, Quota, RateLimitOptions, gcra::Gcra, script::CHECK};
 use kv_core::{Arg, Keyspace, KvStore, KvStoreExt, Result};
 use std::sync::Arc;
 
@@ -47,10 +47,40 @@ impl RateLimiter {
         Ok(self.gcra.decide(n, room))
     }
 
+    /// Takes as many of `n` as there are, in whole units. One round trip.
+    ///
+    /// An error [that may have been executed](kv_core::Executed::Maybe), and a dropped future, may have taken them.
+    #[doc(alias = "allow_at_most")]
+    pub async fn check_at_most(&self, id: &str, n: u64) -> Result<Grant> {
+        let (unit, key) = (self.gcra.cost(1), self.key(id)?);
+        let room = self.room_before(&key, unit, n.min(self.quota.burst)).await?;
+        let granted = n.min(u64::try_from(room / unit).unwrap_or_default());
+        let decision = match granted {
+            0 => self.gcra.preview(n.min(1), room),
+            granted => self.gcra.decide(granted, room - self.gcra.cost(granted)),
+        };
+        Ok(Grant { granted, decision })
+    }
+
     /// Says what [`check`](Self::check) would decide, and takes nothing. One round trip.
     pub async fn peek(&self, id: &str) -> Result<Decision> {
+        self.peek_n(id, 1).await
+    }
+
+    /// Says what [`check_n`](Self::check_n) would decide, and takes nothing. One round trip.
+    pub async fn peek_n(&self, id: &str, n: u64) -> Result<Decision> {
         let room = self.run(id, 0).await?;
-        Ok(self.gcra.preview(1, room))
+        Ok(self.gcra.preview(n, room))
+    }
+
+    /// Gives back what was taken and not used, `n` at most, and never more than full. One round trip.
+    ///
+    /// An error [that may have been executed](kv_core::Executed::Maybe), and a dropped future, may have given it back. It is not tried
+    /// again, since that could give back twice.
+    #[doc(alias = "reward")]
+    #[doc(alias = "add_tokens")]
+    pub async fn refund(&self, id: &str, n: u64) -> Result<()> {
+        self.give_back(&[(id, n)]).await
     }
 
     /// Empties the bucket of an id, so that all of its burst is free. One round trip.

@@ -1,6 +1,7 @@
 use crate::{
     check_many::CHECK_MANY,
     concurrency::{ENTER, LEAVE, STAY},
+    limits::CHECK_ALL,
     refund::REFUND,
 };
 use kv_core::{Arg, Error, ErrorKind, Reply, Result, Script, TwinContext};
@@ -8,7 +9,7 @@ use kv_core::{Arg, Error, ErrorKind, Reply, Result, Script, TwinContext};
 pub(crate) static CHECK: Script = Script::new("redis-ratelimit/check", include_str!("../lua/check.lua"), check);
 
 /// Every script of this crate, for those who audit, preload or compare them.
-pub static SCRIPTS: [&Script; 6] = [&CHECK, &CHECK_MANY, &ENTER, &LEAVE, &REFUND, &STAY];
+pub static SCRIPTS: [&Script; 7] = [&CHECK, &CHECK_ALL, &CHECK_MANY, &ENTER, &LEAVE, &REFUND, &STAY];
 
 fn check(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
     let (&[bucket], &[capacity, cost, rate, ttl, now]) = (keys, args) else { return Err(Error::wrong_arity()) };
