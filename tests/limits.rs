@@ -105,14 +105,14 @@ async fn as_many_as_there_are_are_granted(backend: &Backend) {
 async fn what_is_given_back_can_be_taken_again(backend: &Backend) {
     let limiter = RateLimiter::new(backend.store.clone(), Quota::per_day(5), RateLimitOptions::default()).unwrap();
     assert!(limiter.check_n("ada", 5).await.unwrap().is_allowed());
-    limiter.refund("ada", 2).await.unwrap();
+    assert_eq!(limiter.refund("ada", 2).await.unwrap(), 2);
     assert_eq!(limiter.peek_n("ada", 2).await.unwrap().remaining(), 2);
     assert!(!limiter.peek_n("ada", 3).await.unwrap().is_allowed());
     // Never more than full.
-    limiter.refund("ada", u64::MAX).await.unwrap();
+    assert_eq!(limiter.refund("ada", u64::MAX).await.unwrap(), 5);
     assert_eq!(limiter.peek("ada").await.unwrap().remaining(), 5);
     assert!(!backend.store.exists("ratelimit:{ada}").await.unwrap(), "an empty bucket is none");
-    limiter.refund("nobody", 3).await.unwrap();
+    assert_eq!(limiter.refund("nobody", 3).await.unwrap(), 5);
     assert_eq!(limiter.peek("nobody").await.unwrap().remaining(), 5);
 }
 

@@ -143,12 +143,12 @@ impl FrontLimiter {
         front.ask(hash, id, n, fetch).await
     }
 
-    /// Gives back what was taken, `n` at most, and never more than full. One round trip.
+    /// Gives back what was taken and not used, never more than full, and says how much can be taken at once then. One round trip.
     ///
     /// An error [that may have been executed](kv_core::Executed::Maybe), and a dropped future, may have given them back.
-    pub async fn refund(&self, id: &str, n: u64) -> Result<()> {
+    pub async fn refund(&self, id: &str, n: u64) -> Result<u64> {
         let _forget = Forget { front: &self.front, id };
-        self.front.limiter.give_back(&[(id, n)]).await
+        self.front.limiter.refund(id, n).await
     }
 
     /// Empties the bucket of an id, so that all of its burst is free; what is leased of it is thrown away. One round trip.

@@ -73,14 +73,15 @@ impl RateLimiter {
         Ok(self.gcra.preview(n, room))
     }
 
-    /// Gives back what was taken and not used, `n` at most, and never more than full. One round trip.
+    /// Gives back what was taken and not used, never more than full, and says how much can be taken at once then. One round trip.
     ///
     /// An error [that may have been executed](kv_core::Executed::Maybe), and a dropped future, may have given it back. It is not tried
     /// again, since that could give back twice.
     #[doc(alias = "reward")]
     #[doc(alias = "add_tokens")]
-    pub async fn refund(&self, id: &str, n: u64) -> Result<()> {
-        self.give_back(&[(id, n)]).await
+    pub async fn refund(&self, id: &str, n: u64) -> Result<u64> {
+        let rooms = self.give_back(&[(id, n)]).await?;
+        Ok(rooms.first().map_or(0, |room| self.gcra.preview(0, *room).remaining()))
     }
 
     /// Empties the bucket of an id, so that all of its burst is free. One round trip.

@@ -7,8 +7,9 @@ use kv_core::{Arg, Error, KvStoreExt, Reply, Result, Script, ScriptCall, TwinCon
 pub(crate) static REFUND: Script = Script::new("redis-ratelimit/refund", include_str!("../lua/refund.lua"), refund);
 
 impl RateLimiter {
-    /// Gives back so many units of each id, and never more than was taken; one that fails is not tried again. One round trip.
-    pub(crate) async fn give_back(&self, returned: &[(&str, u64)]) -> Result<()> {
+    /// Gives back so many units of each id, and never more than was taken; one that fails is not tried again. The room of each then. One
+    /// round trip.
+    pub(crate) async fn give_back(&self, returned: &[(&str, u64)]) -> Result<Vec<i64>> {
         let gcra = self.gcra();
         let keys = returned.iter().map(|(id, _)| self.key(id)).collect::<Result<Vec<_>>>()?;
         let keys: Vec<[&str; 1]> = keys.iter().map(|key| [key.as_str()]).collect();
@@ -19,7 +20,8 @@ impl RateLimiter {
         let args: Vec<[Arg<'_>; 5]> = returned.iter().map(of).collect();
         let calls: Vec<ScriptCall<'_>> = keys.iter().zip(&args).map(|(keys, args)| ScriptCall { keys, args }).collect();
         let replies = self.store().require_scripts(REFUND.name())?.run_many(&REFUND, &calls).await?;
-        replies.into_iter().try_for_each(|reply| reply.map(drop))
+        let room = |reply: Result<Reply>| Ok(reply?.into_int(REFUND.name())?.clamp(0, gcra.capacity));
+        replies.into_iter().map(room).collect()
     }
 }
 

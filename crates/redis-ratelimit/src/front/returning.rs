@@ -67,7 +67,7 @@ async fn give_back(limiter: &RateLimiter, unused: &Unused) -> Result<()> {
     let mut given = Ok(());
     for some in unused.chunks(AT_ONCE) {
         let some: Vec<(&str, u64)> = some.iter().map(|(id, units)| (&**id, *units)).collect();
-        given = given.and(limiter.give_back(&some).await);
+        given = given.and(limiter.give_back(&some).await.map(drop));
     }
     given
 }
