@@ -33,3 +33,4 @@ mod script;
 mod sentinel;
 mod store;
 mod tls;
+mod tower;

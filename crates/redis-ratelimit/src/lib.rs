@@ -12,6 +12,8 @@ mod options;
 mod quota;
 mod refund;
 mod script;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 pub use concurrency::{ConcurrencyDecision, ConcurrencyLimiter, ConcurrencyOptions, Slot, SlotRelease};
 pub use front::{Answer, BreakerOptions, FailurePolicy, FrontLimiter, FrontOptions, LeaseOptions, Source};
