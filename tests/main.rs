@@ -9,6 +9,7 @@ mod cache;
 mod cancellation;
 mod chunked;
 mod cluster;
+mod compat;
 mod compress;
 mod concurrency;
 mod config;

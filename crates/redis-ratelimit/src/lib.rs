@@ -2,6 +2,8 @@
 
 mod bucket;
 mod check_many;
+#[cfg(feature = "compat")]
+pub mod compat;
 mod concurrency;
 mod decision;
 mod front;
