@@ -85,6 +85,7 @@ mod tests {
         assert_eq!(xff(one, 2).unwrap(), "203.0.113.9");
         assert_eq!(xff(one, 4), None, "fewer entries than proxies: the request came around one");
         let lines: &[&[u8]] = &[b"6.6.6.6", b"203.0.113.9:4711", b"10.0.0.1"];
+        assert_eq!(xff(lines, 1).unwrap(), "10.0.0.1");
         assert_eq!(xff(lines, 2).unwrap(), "203.0.113.9");
         assert_eq!(xff(&[], 1), None);
         for invented in [&b"\xff\xfe"[..], b"\"", b"for=\"x", b",,", b"unknown"] {
