@@ -56,7 +56,7 @@ impl Backend {
     /// Connections that one call has to itself.
     pub(crate) async fn pool() -> Self {
         let server = Server::start().expect("a server starts");
-        let options = patient().pool(PoolOptions::default().max(4));
+        let options = patient().pool(PoolOptions::default().max(4).acquire_timeout(PATIENCE));
         let store = RedisStore::connect_with(&server.url(), options).await.expect("it answers");
         Self { store: Arc::new(store), server: Some(server), clock: None, prefix: String::new() }
     }
