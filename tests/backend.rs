@@ -25,7 +25,7 @@ pub(crate) struct Backend {
 /// Longer than a busy machine keeps a server from its turn: what is tested here is not how soon a store gives up.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-fn patient() -> RedisOptions {
+pub(crate) fn patient() -> RedisOptions {
     RedisOptions::default().deadline(PATIENCE).connect_timeout(PATIENCE)
 }
 
