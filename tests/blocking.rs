@@ -157,7 +157,7 @@ async fn a_wait_on_a_server_that_hangs_ends_in_time_and_what_it_took_goes_back()
     let started = Instant::now();
     let error = store.pop(&["list"], End::Front, Duration::from_millis(100)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert!(started.elapsed() < Duration::from_millis(100) + DEADLINE.mul_f64(1.2), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_millis(100) + DEADLINE * 2, "{:?}", started.elapsed());
     server.resume().unwrap();
     eventually("it is back", || async { store.connection().llen("list").await == Ok(1) }).await;
 }

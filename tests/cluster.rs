@@ -118,7 +118,7 @@ async fn a_master_that_dies_is_replaced_by_its_replica() {
             loop {
                 let call = Instant::now();
                 let outcome = store.set(key, b"2", SetOptions::default()).await;
-                assert!(call.elapsed() < DEADLINE.mul_f64(1.2), "{:?}", call.elapsed());
+                assert!(call.elapsed() < DEADLINE * 2, "{:?}", call.elapsed());
                 match outcome {
                     Ok(_) => return,
                     Err(error) => assert!(error.is_temporary(), "{error}"),
@@ -234,7 +234,7 @@ async fn a_wait_on_a_slot_that_moves_ends_in_time_or_goes_along() {
     let started = Instant::now();
     let error = store.pop(&["{s}list"], End::Front, Duration::from_millis(200)).await.unwrap_err();
     assert!(error.is_retryable(), "{error}");
-    assert!(started.elapsed() < Duration::from_millis(200) + DEADLINE.mul_f64(1.2), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_millis(200) + DEADLINE * 2, "{:?}", started.elapsed());
     let (popped, finished) = tokio::join!(store.pop(&["{s}list"], End::Front, Duration::from_secs(5)), async {
         let cluster = tokio::task::spawn_blocking(move || cluster.finish_move(slot).map(|()| cluster)).await.unwrap();
         store.push("{s}list", End::Back, &[b"1"]).await.unwrap();
