@@ -1,4 +1,3 @@
-use crate::script::parse;
 use kv_core::{Arg, Error, ErrorKind, Result, TwinContext};
 
 /// What the twins of several buckets' scripts know of one.
@@ -10,20 +9,14 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    /// The bucket under a key, `None` if there is none; [`ErrorKind::Corrupt`] for something else.
-    pub(crate) fn load(
-        store: &mut TwinContext<'_>,
-        key: &str,
-        capacity: i64,
-        rate: i64,
-        now: i64,
-    ) -> Result<Option<Self>> {
-        let Some(stored) = store.get(key)? else { return Ok(None) };
+    /// The bucket under a key, an empty one if there is none; [`ErrorKind::Corrupt`] for something else.
+    pub(crate) fn load(store: &mut TwinContext<'_>, key: &str, capacity: i64, rate: i64, now: i64) -> Result<Self> {
+        let Some(stored) = store.get(key)? else { return Ok(Self { level: 0, clamped: false }) };
         let corrupt = || Error::new(ErrorKind::Corrupt, "bucket").with_detail("key holds no bucket");
         let (at, rest) = parse(&stored).ok_or_else(corrupt)?;
         let ticks = at.saturating_sub(i128::from(now)).saturating_mul(i128::from(rate)).saturating_add(rest).max(0);
         let level = i64::try_from(ticks).unwrap_or(i64::MAX).min(capacity);
-        Ok(Some(Self { level, clamped: ticks > i128::from(capacity) }))
+        Ok(Self { level, clamped: ticks > i128::from(capacity) })
     }
 
     /// Writes so many ticks.
@@ -37,4 +30,15 @@ impl Bucket {
 /// The time that a script is given, or the store's.
 pub(crate) fn now(store: &TwinContext<'_>, given: Arg<'_>) -> Result<i64> {
     if given.to_bytes().is_empty() { Ok(store.now_micros()) } else { given.to_int() }
+}
+
+/// `digits`, `digits:` or `digits:digits`; a number too large for anything is as large as can be.
+fn parse(stored: &[u8]) -> Option<(i128, i128)> {
+    let number = |digits: &str| {
+        let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+        plain.then(|| digits.parse().unwrap_or(if digits.is_empty() { 0 } else { i128::MAX }))
+    };
+    let text = std::str::from_utf8(stored).ok()?;
+    let (at, rest) = text.split_once(':').unwrap_or((text, ""));
+    if at.is_empty() { None } else { Some((number(at)?, number(rest)?)) }
 }

@@ -141,7 +141,7 @@ fn check_many(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> R
         let &[cost, count] = run else { return Err(Error::wrong_arity()) };
         let (cost, count) = (cost.to_int()?, count.to_int()?);
         let bucket = match Bucket::load(store, key, capacity, rate, now) {
-            Ok(bucket) => bucket.unwrap_or(Bucket { level: 0, clamped: false }),
+            Ok(bucket) => bucket,
             Err(error) => {
                 rooms.push(Reply::Bytes(
                     if error.kind() == ErrorKind::Corrupt { "CORRUPT" } else { "WRONGTYPE" }.into(),

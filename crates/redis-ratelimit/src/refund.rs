@@ -29,10 +29,7 @@ fn refund(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Resul
     let (&[key], &[capacity, cost, rate, ttl, now]) = (keys, args) else { return Err(Error::wrong_arity()) };
     let (capacity, cost, rate) = (capacity.to_int()?, cost.to_int()?, rate.to_int()?);
     let now = bucket::now(store, now)?;
-    let Some(Bucket { level, .. }) = Bucket::load(store, key, capacity, rate, now)? else {
-        return Ok(Reply::Int(capacity));
-    };
-    let level = level - cost;
+    let level = Bucket::load(store, key, capacity, rate, now)?.level - cost;
     if level <= 0 {
         store.delete(key);
         return Ok(Reply::Int(capacity));

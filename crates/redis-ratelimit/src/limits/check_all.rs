@@ -16,8 +16,7 @@ fn check_all(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Re
     for (key, limit) in keys.iter().zip(limits) {
         let [capacity, cost, rate, ttl] =
             [limit[0].to_int()?, limit[1].to_int()?, limit[2].to_int()?, limit[3].to_int()?];
-        let Bucket { level, clamped } =
-            Bucket::load(store, key, capacity, rate, now)?.unwrap_or(Bucket { level: 0, clamped: false });
+        let Bucket { level, clamped } = Bucket::load(store, key, capacity, rate, now)?;
         admitted &= capacity - level >= cost;
         buckets.push((capacity, cost, rate, ttl, level, clamped));
     }
