@@ -22,10 +22,8 @@ use denied::{Asked, Denied};
 use fetching::Fetching;
 use kv_core::{Error, ErrorKind, MemoryStore, Result};
 use lease::{Leases, Spend};
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::{Arc, OnceLock, atomic::AtomicBool},
-};
+use sets::Hash;
+use std::sync::{Arc, OnceLock, atomic::AtomicBool};
 use tokio::{
     runtime::Handle,
     time::{Instant, timeout},
@@ -66,7 +64,7 @@ pub struct FrontLimiter {
 struct Front {
     limiter: RateLimiter,
     options: FrontOptions,
-    hasher: RandomState,
+    hash: Hash,
     batcher: Option<Arc<Batcher>>,
     denied: Option<Denied>,
     leases: Option<Leases>,
@@ -93,7 +91,7 @@ impl FrontLimiter {
             leases: options.lease.map(|lease| Leases::new(lease, options.processes)),
             breaker: options.breaker.map(Breaker::new),
             insurance,
-            hasher: RandomState::new(),
+            hash: Hash::new(),
             runtime: OnceLock::new(),
             is_swept: AtomicBool::new(false),
             limiter,
@@ -108,8 +106,8 @@ impl FrontLimiter {
     }
 
     /// Asks for one; see [`check_n`](Self::check_n).
-    pub async fn check(&self, id: &str) -> Result<Answer> {
-        self.check_n(id, 1).await
+    pub fn check<'a>(&'a self, id: &'a str) -> impl Future<Output = Result<Answer>> + Send + 'a {
+        self.check_n(id, 1)
     }
 
     /// Asks for `n` at once, all or nothing; a denial takes nothing. At most one round trip; two for the last units of a quota with
@@ -140,7 +138,8 @@ impl FrontLimiter {
                 return Ok(Answer { decision, source: Source::DenyCache });
             }
         }
-        front.ask(hash, id, n, fetch).await
+        // Boxed, so that those who need not ask do not move all it takes to ask about.
+        Box::pin(front.ask(hash, id, n, fetch)).await
     }
 
     /// Gives back what was taken and not used, never more than full, and says how much can be taken at once then. One round trip.
@@ -182,7 +181,7 @@ fn insurance(quota: Quota, processes: u32) -> Result<RateLimiter> {
 
 impl Front {
     fn hash(&self, id: &str) -> u64 {
-        self.hasher.hash_one(id)
+        self.hash.of(id)
     }
 
     /// Asks the store, or whoever decides in its place.

@@ -9,8 +9,8 @@ use tokio::{runtime::Handle, sync::oneshot, task::yield_now};
 
 /// Sends checks that come while others are on their way together, as soon as those are back.
 ///
-/// Whoever finds nothing on its way goes at once, in the caller's own task. Those that come meanwhile go in a task of their own, so
-/// that nobody depends on a caller who may be dropped; it ends when there is nothing left to send.
+/// Whoever finds a way free goes at once, in the caller's own task. Those that come meanwhile go in a task of their own, so that
+/// nobody depends on a caller who may be dropped; it ends when there is nothing left to send.
 #[derive(Debug)]
 pub(super) struct Batcher {
     limiter: RateLimiter,
@@ -20,7 +20,8 @@ pub(super) struct Batcher {
 
 #[derive(Debug, Default)]
 struct Queue {
-    is_busy: bool,
+    /// How many are on their way.
+    under_way: usize,
     waiting: VecDeque<Waiting>,
     /// Where the next task runs.
     runtime: Option<Handle>,
@@ -32,6 +33,9 @@ struct Waiting {
     cost: i64,
     room: oneshot::Sender<Result<i64>>,
 }
+
+/// How many go at a time: the server has the next at hand when it is done with one.
+const WAYS: usize = 2;
 
 /// The right to send; dropped, those who wait get it.
 #[derive(Debug)]
@@ -46,8 +50,8 @@ impl Batcher {
     pub(super) async fn room(self: &Arc<Self>, key: String, cost: i64) -> Result<i64> {
         let (turn, waiting) = {
             let mut queue = self.queue();
-            if !queue.is_busy {
-                queue.is_busy = true;
+            if queue.under_way < WAYS {
+                queue.under_way += 1;
                 (Some(Turn(self.clone())), None)
             } else if queue.has_runtime() {
                 let (room, told) = oneshot::channel();
@@ -129,9 +133,14 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let mut queue = self.0.queue();
         let runtime = queue.runtime.take().filter(|_| !queue.waiting.is_empty());
-        queue.is_busy = runtime.is_some();
-        // Without a runtime nobody sends them: they are told so.
-        let left = if queue.is_busy { VecDeque::new() } else { mem::take(&mut queue.waiting) };
+        let mut left = VecDeque::new();
+        if runtime.is_none() {
+            queue.under_way -= 1;
+            if queue.under_way == 0 {
+                // Nobody sends those without a runtime: they are told so.
+                left = mem::take(&mut queue.waiting);
+            }
+        }
         drop(queue);
         drop(left);
         if let Some(runtime) = runtime {
