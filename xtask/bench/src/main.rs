@@ -8,6 +8,7 @@ mod machine;
 mod meter;
 mod pin;
 mod progress;
+mod ratelimit;
 mod recovery;
 mod round;
 mod scenario;

@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::histogram::Histogram;
 use crate::lock;
 use crate::pin::Placement;
+use crate::ratelimit;
 use crate::stage::Stage;
 use crate::store;
 
@@ -36,6 +37,11 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
     store::CLUSTER_SET_64,
     store::CLUSTER_SET_512,
     store::POOL_64,
+    ratelimit::CHECK,
+    ratelimit::CHECK_KEYS,
+    ratelimit::CHECK_64,
+    ratelimit::CHECK_64_KEYS,
+    ratelimit::LOCAL,
 ];
 
 /// Long enough for what takes microseconds.
