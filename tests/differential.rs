@@ -49,10 +49,9 @@ impl Pair {
                 prop_assert_eq!(redis, memory, "reply to {:?}", step);
                 for key in &keys {
                     let (mut redis, mut memory) = (look(&self.redis, key).await, look(&self.memory, key).await);
-                    if key.ends_with(":side") {
-                        redis.0 = redis.0.map(|value| value.map(settled));
-                        memory.0 = memory.0.map(|value| value.map(settled));
-                    }
+                    let settle = if key.ends_with(":side") { settled } else { timeless };
+                    redis.0 = redis.0.map(|value| value.map(settle));
+                    memory.0 = memory.0.map(|value| value.map(settle));
                     prop_assert_eq!(redis, memory, "{} after {:?}", key, step);
                 }
             }
@@ -105,8 +104,8 @@ async fn take(
                 "redis-lock/enter" | "redis-lock/leave" => &[&keys[0], &keys[1], &keys[2]],
                 "redis-lock/look" => &[&keys[0], &keys[2]],
                 "redis-ratelimit/check_all" => &[&keys[0], &keys[2]],
-                "redis-cache/begin" | "redis-cache/commit" => &[&keys[0], &keys[1]],
-                "redis-cache/abandon" => &[&keys[1]],
+                "redis-cache/abandon" | "redis-cache/keep" => &[&keys[1]],
+                _ if name.starts_with("redis-cache/") => &[&keys[0], &keys[1]],
                 _ => &[&keys[0]],
             };
             return backend.run(script(name), keys, &args).await.map(coarse).map_err(|error| error.kind());
@@ -120,6 +119,7 @@ fn coarse(reply: Reply) -> Reply {
     match reply {
         Reply::Int(held) if held < -1000 => Reply::Int(round_hours(held)),
         Reply::Int(fence) if from_clock(fence) => Reply::Int(FROM_CLOCK),
+        Reply::Int(millis) if from_clock(millis.saturating_mul(1000)) => Reply::Int(FROM_CLOCK / 1000),
         Reply::Bytes(text) => Reply::Bytes(settled(text)),
         Reply::Array(items) => {
             let hours = |item| {
@@ -148,7 +148,16 @@ fn settled(text: bytes::Bytes) -> bytes::Bytes {
     let number = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
     match number.filter(|number| from_clock(*number)) {
         Some(number) => (FROM_CLOCK * number.signum()).to_string().into(),
-        None => text,
+        None => timeless(text),
+    }
+}
+
+/// The entry of a cache as both sides have it.
+fn timeless(entry: bytes::Bytes) -> bytes::Bytes {
+    let time = entry.get(16..24).and_then(|time| time.first_chunk()).map(|time| i64::from_le_bytes(*time));
+    match time.filter(|millis| from_clock(millis.saturating_mul(1000))) {
+        Some(_) => [&entry[..16], &[0; 8], &entry[24..]].concat().into(),
+        None => entry,
     }
 }
 
@@ -279,13 +288,30 @@ fn room_scripts_equal_their_twins() {
 
 #[test]
 fn cache_scripts_equal_their_twins() {
-    let scripts = &["redis-cache/begin", "redis-cache/commit", "redis-cache/abandon"];
-    check(steps(scripts, &["token-0", "value", ""], 0..10), |name, token, number| {
-        let token = OwnedArg::Text(format!("token-{token}"));
-        match name {
-            "redis-cache/begin" => vec![token, hours(number), OwnedArg::Int(number % 2)],
-            "redis-cache/commit" => vec![token, OwnedArg::Text(format!("value {number}")), hours(number)],
-            _ => vec![token],
+    let scripts = &[
+        "redis-cache/begin",
+        "redis-cache/commit",
+        "redis-cache/abandon",
+        "redis-cache/keep",
+        "redis-cache/invalidate",
+        "redis-cache/insert",
+    ];
+    let values = &["00000000000000000000000000000000", "11111111111111111111111111111111w", "value", ""];
+    check(steps(scripts, values, 0..10), |name, token, number| {
+        let text = |text: &str| OwnedArg::Text(text.to_owned());
+        let entry = |number: i64| format!("{number}").repeat(40 + number as usize);
+        let (token, channel, message) = (OwnedArg::Text(format!("{token}").repeat(32)), text("news"), text("message"));
+        match name.split_once('/').unwrap().1 {
+            "begin" => {
+                let mark = if number % 3 == 0 { String::new() } else { entry(number)[..32].to_owned() };
+                vec![token, hours(number), OwnedArg::Text(mark), OwnedArg::Int(number % 2)]
+            }
+            "commit" => vec![token, OwnedArg::Text(entry(number)), hours(number), channel, message, OwnedArg::Int(45)],
+            "abandon" if number % 2 == 0 => vec![token, OwnedArg::Int(0), channel, message],
+            "abandon" => vec![token, hours(number), channel, message],
+            "keep" => vec![token, hours(number)],
+            "invalidate" => vec![channel, message],
+            _ => vec![OwnedArg::Text(entry(number)), hours(number), channel, message],
         }
     });
 }

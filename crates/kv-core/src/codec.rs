@@ -4,6 +4,11 @@ use std::fmt;
 
 /// A value to bytes and back.
 pub trait Codec<T>: fmt::Debug + Send + Sync {
+    /// Tells values of this codec from those of others, for ever the same; those below 16 are this crate's. Default: 0, for one that is not told from others.
+    fn id(&self) -> u8 {
+        0
+    }
+
     /// The value as bytes.
     fn encode(&self, value: &T) -> Result<Bytes>;
 
@@ -16,6 +21,9 @@ pub trait Codec<T>: fmt::Debug + Send + Sync {
 pub struct Raw;
 
 impl Codec<Bytes> for Raw {
+    fn id(&self) -> u8 {
+        1
+    }
     fn encode(&self, value: &Bytes) -> Result<Bytes> {
         Ok(value.clone())
     }
@@ -31,6 +39,9 @@ pub struct Json;
 
 #[cfg(feature = "json")]
 impl<T: serde::Serialize + serde::de::DeserializeOwned> Codec<T> for Json {
+    fn id(&self) -> u8 {
+        2
+    }
     fn encode(&self, value: &T) -> Result<Bytes> {
         use crate::Error;
         // serde_json's messages may quote the value, so they stay out of the error.

@@ -1,45 +1,102 @@
 use bytes::Bytes;
 
-/// What a key of the cache holds.
+/// What a key of the cache holds: a header, and behind it the encoded value.
 ///
-/// | byte | holds |
+/// | byte | holds, numbers little-endian |
 /// |---|---|
-/// | 0 | `0xC1`, which begins neither text nor JSON, MessagePack or gzip |
+/// | 0 | `0xC1`, which begins neither text nor JSON, `MessagePack` or gzip |
 /// | 1 | version, 1 |
 /// | 2 | kind: 1 a value, 2 the knowledge that there is none |
-/// | 3 | id of the transform the rest went through, 0 for none |
-/// | 4.. | the encoded value; nothing for kind 2 |
+/// | 3 | id of the transform the value went through, 0 for none |
+/// | 4 | id of the codec |
+/// | 5 | 0 |
+/// | 6..8 | length of what stands between header and value; readers skip what they do not know |
+/// | 8..12 | schema |
+/// | 12..16 | how long the load took, milliseconds |
+/// | 16..24 | when the load began, milliseconds since 1970 by the server's clock |
+/// | 24..28 | how long after that it is fresh, milliseconds |
+/// | 28..32 | how long after that it may be served stale, milliseconds |
+/// | 32.. | extensions, then the value; no value for kind 2 |
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Entry {
-    Value { transform: u8, payload: Bytes },
-    Null,
+pub(crate) struct Entry {
+    pub(crate) header: Header,
+    /// `None` for the knowledge that there is none.
+    pub(crate) payload: Option<Bytes>,
+}
+
+/// What stands before a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) transform: u8,
+    pub(crate) codec: u8,
+    pub(crate) schema: u32,
+    pub(crate) times: Times,
+}
+
+/// When an entry was loaded, and how long it is good for; all in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Times {
+    pub(crate) cost: u32,
+    pub(crate) loaded_at: u64,
+    pub(crate) fresh_for: u32,
+    pub(crate) stale_for: u32,
 }
 
 const MAGIC: u8 = 0xC1;
 const VERSION: u8 = 1;
 const VALUE: u8 = 1;
 const NULL: u8 = 2;
-const HEADER: usize = 4;
+pub(crate) const HEADER: usize = 32;
 
-impl Entry {
-    pub(crate) fn value(transform: u8, payload: &[u8]) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEADER + payload.len());
-        bytes.extend_from_slice(&[MAGIC, VERSION, VALUE, transform]);
-        bytes.extend_from_slice(payload);
+impl Header {
+    /// The bytes of an entry with this header, before a payload if there is one.
+    pub(crate) fn entry(&self, payload: Option<&[u8]>) -> Vec<u8> {
+        let Self { transform, codec, schema, times } = *self;
+        let mut bytes = Vec::with_capacity(HEADER + payload.map_or(0, <[u8]>::len));
+        bytes.extend_from_slice(&[
+            MAGIC,
+            VERSION,
+            if payload.is_some() { VALUE } else { NULL },
+            transform,
+            codec,
+            0,
+            0,
+            0,
+        ]);
+        bytes.extend_from_slice(&schema.to_le_bytes());
+        bytes.extend_from_slice(&times.cost.to_le_bytes());
+        bytes.extend_from_slice(&times.loaded_at.to_le_bytes());
+        bytes.extend_from_slice(&times.fresh_for.to_le_bytes());
+        bytes.extend_from_slice(&times.stale_for.to_le_bytes());
+        bytes.extend_from_slice(payload.unwrap_or_default());
         bytes
     }
+}
 
-    pub(crate) fn null() -> Vec<u8> {
-        vec![MAGIC, VERSION, NULL, 0]
+impl Entry {
+    /// `None` for anything this version cannot read.
+    pub(crate) fn decode(bytes: &Bytes) -> Option<Self> {
+        let header = bytes.first_chunk::<HEADER>()?;
+        let &[MAGIC, VERSION, kind, transform, codec, 0, low, high, ..] = header else { return None };
+        let int = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let times = Times {
+            cost: int(12),
+            loaded_at: u64::from(int(16)) | u64::from(int(20)) << 32,
+            fresh_for: int(24),
+            stale_for: int(28),
+        };
+        let start = HEADER + usize::from(u16::from_le_bytes([low, high]));
+        let payload = match kind {
+            VALUE if start <= bytes.len() => Some(bytes.slice(start..)),
+            NULL if start == bytes.len() => None,
+            _ => return None,
+        };
+        Some(Self { header: Header { transform, codec, schema: int(8), times }, payload })
     }
 
-    /// `None` for anything this version does not write.
-    pub(crate) fn decode(bytes: &Bytes) -> Option<Self> {
-        match **bytes {
-            [MAGIC, VERSION, VALUE, transform, ..] => Some(Self::Value { transform, payload: bytes.slice(HEADER..) }),
-            [MAGIC, VERSION, NULL, 0] => Some(Self::Null),
-            _ => None,
-        }
+    /// What tells this entry from the one that replaces it.
+    pub(crate) fn mark(bytes: &[u8]) -> &[u8] {
+        &bytes[..bytes.len().min(HEADER)]
     }
 }
 
@@ -47,24 +104,48 @@ impl Entry {
 mod tests {
     use super::*;
 
+    const TIMES: Times = Times { cost: 0x0102, loaded_at: 0x0506_0708_090A, fresh_for: 0x0B0C_0D0E, stale_for: 0x0F10 };
+    const HEADER: Header = Header { transform: 7, codec: 2, schema: 0x1112_1314, times: TIMES };
+
+    const GOLDEN: &[u8] = b"\xC1\x01\x01\x07\x02\x00\x00\x00\x14\x13\x12\x11\x02\x01\x00\x00\
+        \x0A\x09\x08\x07\x06\x05\x00\x00\x0E\x0D\x0C\x0B\x10\x0F\x00\x00ab";
+
     #[test]
     fn version_1_stands_byte_for_byte() {
-        assert_eq!(Entry::value(7, b"ab"), b"\xC1\x01\x01\x07ab");
-        assert_eq!(Entry::null(), b"\xC1\x01\x02\x00");
+        assert_eq!(HEADER.entry(Some(b"ab")), GOLDEN);
+        let entry = Entry { header: HEADER, payload: Some(Bytes::from_static(b"ab")) };
+        assert_eq!(Entry::decode(&Bytes::from_static(GOLDEN)), Some(entry));
     }
 
     #[test]
     fn an_empty_value_is_not_the_null() {
-        let empty = Entry::decode(&Entry::value(0, b"").into());
-        assert_eq!(empty, Some(Entry::Value { transform: 0, payload: Bytes::new() }));
-        assert_eq!(Entry::decode(&Entry::null().into()), Some(Entry::Null));
+        for payload in [None, Some(Bytes::new())] {
+            let bytes = HEADER.entry(payload.as_deref());
+            assert_eq!(Entry::decode(&bytes.into()), Some(Entry { header: HEADER, payload }));
+        }
+    }
+
+    #[test]
+    fn what_a_later_version_adds_before_the_value_is_skipped() {
+        let mut bytes = HEADER.entry(Some(b"newab"));
+        bytes[6] = 3;
+        assert_eq!(Entry::decode(&bytes.clone().into()).unwrap().payload.unwrap(), &b"ab"[..]);
+        bytes[6] = 6;
+        assert_eq!(Entry::decode(&bytes.into()), None);
     }
 
     #[test]
     fn anything_else_does_not_decode() {
-        for bytes in [&b""[..], b"\xC1", b"\xC1\x02\x01\x00a", b"\xC1\x01\x03\x00", b"\xC1\x01\x02\x00a", b"null", b"*"]
-        {
-            assert_eq!(Entry::decode(&Bytes::copy_from_slice(bytes)), None);
+        for at in [0, 1, 2, 5] {
+            let mut damaged = GOLDEN.to_vec();
+            damaged[at] ^= 0x40;
+            assert_eq!(Entry::decode(&damaged.into()), None, "byte {at}");
         }
+        for cut in 0..super::HEADER {
+            assert_eq!(Entry::decode(&GOLDEN[..cut].to_vec().into()), None);
+        }
+        let mut null = HEADER.entry(None);
+        null.push(b'x');
+        assert_eq!(Entry::decode(&null.into()), None);
     }
 }

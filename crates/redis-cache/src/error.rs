@@ -14,6 +14,12 @@ pub enum CacheError {
     /// The loader panicked, or its runtime shut down.
     #[error("loader did not finish")]
     LoadAborted,
+    /// A load has failed just now, and is not repeated yet.
+    #[error("loader failed just now")]
+    LoadPaused,
+    /// As many loads run and wait as may.
+    #[error("too many loads")]
+    Overloaded,
     /// The store failed for good, or a value has no encoding. A store that is only away does not fail a load.
     #[error(transparent)]
     Store(#[from] Error),
@@ -23,7 +29,7 @@ impl CacheError {
     /// Whether the same call may well succeed later.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Load(_) | Self::LoadTimeout | Self::LoadAborted => true,
+            Self::Load(_) | Self::LoadTimeout | Self::LoadAborted | Self::LoadPaused | Self::Overloaded => true,
             Self::Store(error) => error.is_temporary(),
         }
     }

@@ -1,89 +1,333 @@
-use crate::CacheError;
+use crate::{CacheError, found::Found};
 use std::{
-    collections::HashMap,
-    fmt,
+    collections::{HashMap, hash_map::Entry as Slot},
+    fmt, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
-use tokio::sync::watch;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
 
-/// What a load brings: a value, its absence, or an error, the same for every waiter.
+/// How long the look of another is waited for: whoever looks may be a future that nobody polls.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// What a read brings: a value, its absence, or an error, the same for all who wait for it.
 pub(crate) type Outcome<V> = Result<Option<Arc<V>>, CacheError>;
 
-type Landing<V> = watch::Receiver<Option<Outcome<V>>>;
+/// Reads of the same key, gathered so that one asks for all, without anybody being given what is older than his question.
+///
+/// The first to come looks into the store at once. Those who come while its question is on its way may not share what it finds, which
+/// may have been invalidated before they came: they wait, and one of them looks for all of them next. A miss is a
+/// flight: everybody who waits boards it, and those who come later do too, until it is about to land. If it then turns out that the key
+/// was invalidated on the way, those who boarded later look again.
+pub(crate) struct Flights<V>(Arc<Mutex<Seats<V>>>);
 
-/// The loads under way, one per key.
-pub(crate) struct Flights<V> {
-    flights: Arc<Mutex<HashMap<String, Landing<V>>>>,
+struct Seats<V> {
+    by_key: HashMap<Arc<str>, Seat<V>>,
+    last: u64,
 }
 
-/// The end of a flight that must land: dropped without an outcome, it tells its waiters so.
-pub(crate) struct Pilot<V> {
-    flights: Arc<Mutex<HashMap<String, Landing<V>>>>,
-    key: String,
-    landing: watch::Sender<Option<Outcome<V>>>,
+struct Seat<V> {
+    /// Tells a lead or flight whether the key is still its own.
+    number: u64,
+    stage: Stage<V>,
+    since: Instant,
+    /// Those whose turn comes when this one is over.
+    waiting: Vec<Waiter<V>>,
 }
 
-/// The end of a flight that waits for its outcome.
-pub(crate) struct Passenger<V>(Landing<V>);
+enum Stage<V> {
+    Looking,
+    Loading { late: Late<V> },
+    Landing,
+}
+
+type Waiter<V> = oneshot::Sender<Ticket<V>>;
+type Late<V> = Arc<Mutex<Vec<Waiter<V>>>>;
+
+/// What a reader is to do.
+pub(crate) enum Place<V> {
+    /// Look into the store.
+    First(Lead<V>),
+    /// Wait for what others find.
+    Behind(Ride<V>),
+}
+
+/// A place behind others.
+pub(crate) struct Ride<V> {
+    flights: Flights<V>,
+    number: u64,
+    ticket: oneshot::Receiver<Ticket<V>>,
+}
+
+/// What one who waited gets.
+pub(crate) enum Ticket<V> {
+    Lead(Lead<V>),
+    /// What the store had.
+    Found(Found<V>),
+    /// What a load brought.
+    Landed(Outcome<V>),
+}
+
+/// The one who looks into the store for all who came before it looks. Dropped, it leaves that to the next.
+pub(crate) struct Lead<V> {
+    flights: Flights<V>,
+    key: Arc<str>,
+    number: u64,
+    members: Vec<Waiter<V>>,
+    over: bool,
+}
+
+/// The load of a key. Dropped without landing, it tells all who wait so.
+pub(crate) struct Flight<V> {
+    flights: Flights<V>,
+    key: Arc<str>,
+    number: u64,
+    on_time: Vec<Waiter<V>>,
+    late: Late<V>,
+}
 
 impl<V> Flights<V> {
-    /// The flight of a key, if one is under way.
-    pub(crate) fn join(&self, key: &str) -> Option<Passenger<V>> {
-        lock(&self.flights).get(key).cloned().map(Passenger)
-    }
-
-    /// The flight of a key, and its pilot if it begins now.
-    pub(crate) fn join_or_begin(&self, key: &str) -> (Passenger<V>, Option<Pilot<V>>) {
-        let mut flights = lock(&self.flights);
-        if let Some(landing) = flights.get(key) {
-            return (Passenger(landing.clone()), None);
+    pub(crate) fn join(&self, key: &str) -> Place<V> {
+        let mut seats = self.lock();
+        if let Some(seat) = seats.by_key.get_mut(key) {
+            let (waiter, ticket) = oneshot::channel();
+            seat.push(waiter);
+            return Place::Behind(Ride { flights: self.clone(), number: seat.number, ticket });
         }
-        let (sender, landing) = watch::channel(None);
-        flights.insert(key.to_owned(), landing.clone());
-        let pilot = Pilot { flights: self.flights.clone(), key: key.to_owned(), landing: sender };
-        (Passenger(landing), Some(pilot))
+        let key: Arc<str> = key.into();
+        let number = seats.look(key.clone());
+        drop(seats);
+        Place::First(Lead { flights: self.clone(), key, number, members: Vec::new(), over: false })
     }
 
-    /// Lets the flight of a key go on for those who wait, and for nobody who comes later.
+    /// Lets the load of a key go on for those who wait, and for nobody who comes later.
     pub(crate) fn forget(&self, key: &str) {
-        lock(&self.flights).remove(key);
+        let mut seats = self.lock();
+        // One that looks is shared by nobody who comes later anyway.
+        if seats.by_key.get(key).is_some_and(|seat| !matches!(seat.stage, Stage::Looking))
+            && let Some((key, seat)) = seats.by_key.remove_entry(key)
+        {
+            drop(seats);
+            self.gather(&key, seat.waiting);
+        }
+    }
+
+    /// Lets nobody on board of a flight any more: what it brings is about to be stored.
+    pub(crate) fn close(&self, key: &str, number: u64) {
+        if let Some(seat) = self.lock().own(key, number) {
+            seat.stage = Stage::Landing;
+        }
+    }
+
+    /// Whether what has this number is under way; what does not go on is passed by.
+    fn goes_on(&self, key: &str, number: u64) -> bool {
+        let mut seats = self.lock();
+        let Some(seat) = seats.own(key, number) else { return false };
+        if !matches!(seat.stage, Stage::Looking) || seat.since.elapsed() < PATIENCE {
+            return true;
+        }
+        if let Some((key, seat)) = seats.by_key.remove_entry(key) {
+            drop(seats);
+            self.gather(&key, seat.waiting);
+        }
+        false
+    }
+
+    /// Gives those who have to look again a place.
+    fn gather(&self, key: &Arc<str>, mut waiters: Vec<Waiter<V>>) {
+        waiters.retain(|waiter| !waiter.is_closed());
+        if waiters.is_empty() {
+            return;
+        }
+        let mut seats = self.lock();
+        let number = match seats.by_key.get_mut(key) {
+            Some(seat) => return waiters.into_iter().for_each(|waiter| seat.push(waiter)),
+            None => seats.look(key.clone()),
+        };
+        drop(seats);
+        self.hand_over(key, number, waiters);
+    }
+
+    /// Lets the first of them who is still there look for the others.
+    fn hand_over(&self, key: &Arc<str>, number: u64, mut wave: Vec<Waiter<V>>) {
+        loop {
+            let mut members = wave.into_iter();
+            while let Some(next) = members.next() {
+                let members_left = members.collect();
+                let lead = Lead { flights: self.clone(), key: key.clone(), number, members: members_left, over: false };
+                let Err(Ticket::Lead(mut refused)) = next.send(Ticket::Lead(lead)) else { return };
+                refused.over = true;
+                members = mem::take(&mut refused.members).into_iter();
+            }
+            let mut seats = self.lock();
+            let Slot::Occupied(mut seat) = seats.by_key.entry(key.clone()) else { return };
+            if seat.get().number != number {
+                return;
+            }
+            wave = mem::take(&mut seat.get_mut().waiting);
+            seat.get_mut().since = Instant::now();
+            if wave.is_empty() {
+                seat.remove();
+                return;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seats<V>> {
+        lock(&self.0)
     }
 }
 
-impl<V> Pilot<V> {
-    pub(crate) fn land(self, outcome: Outcome<V>) {
-        self.landing.send_replace(Some(outcome));
+impl<V> Seats<V> {
+    fn look(&mut self, key: Arc<str>) -> u64 {
+        self.last += 1;
+        let seat = Seat { number: self.last, stage: Stage::Looking, since: Instant::now(), waiting: Vec::new() };
+        self.by_key.insert(key, seat);
+        self.last
+    }
+
+    fn own(&mut self, key: &str, number: u64) -> Option<&mut Seat<V>> {
+        self.by_key.get_mut(key).filter(|seat| seat.number == number)
     }
 }
 
-impl<V> Drop for Pilot<V> {
+impl<V> Seat<V> {
+    fn push(&mut self, waiter: Waiter<V>) {
+        match &self.stage {
+            Stage::Looking | Stage::Landing => self.waiting.push(waiter),
+            Stage::Loading { late } => lock(late).push(waiter),
+        }
+    }
+}
+
+impl<V> Ride<V> {
+    /// What the others find; `None` to come again, because whoever looks does not go on.
+    pub(crate) async fn ticket(mut self, key: &str) -> Option<Ticket<V>> {
+        loop {
+            match timeout(PATIENCE, &mut self.ticket).await {
+                Ok(ticket) => return ticket.ok(),
+                Err(_) if self.flights.goes_on(key, self.number) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+impl<V> Lead<V> {
+    /// Gives everybody on board what was found.
+    pub(crate) fn found(mut self, found: &Found<V>) {
+        for member in self.members.drain(..) {
+            let _ = member.send(Ticket::Found(found.clone()));
+        }
+    }
+
+    /// Gives everybody on board the error.
+    pub(crate) fn failed(mut self, error: &CacheError) {
+        tell(self.members.drain(..), &Err(error.clone()));
+    }
+
+    /// Begins a load, for all on board and whoever comes; the ticket is the lead's own.
+    pub(crate) fn take_off(mut self) -> (Flight<V>, oneshot::Receiver<Ticket<V>>) {
+        self.over = true;
+        let (waiter, ticket) = oneshot::channel();
+        let late = Late::default();
+        let mut on_time = mem::take(&mut self.members);
+        on_time.push(waiter);
+        if let Some(seat) = self.flights.lock().own(&self.key, self.number) {
+            on_time.append(&mut seat.waiting);
+            seat.stage = Stage::Loading { late: late.clone() };
+        }
+        let (flights, key) = (self.flights.clone(), self.key.clone());
+        (Flight { flights, key, number: self.number, on_time, late }, ticket)
+    }
+}
+
+impl<V> Drop for Lead<V> {
     fn drop(&mut self) {
-        let mut flights = lock(&self.flights);
-        // After a `forget` the key may be another flight's.
-        if flights.get(&self.key).is_some_and(|landing| landing.same_channel(&self.landing.subscribe())) {
-            flights.remove(&self.key);
+        if !self.over {
+            let mut wave = mem::take(&mut self.members);
+            let mut seats = self.flights.lock();
+            let Some(seat) = seats.own(&self.key, self.number) else { return };
+            wave.append(&mut seat.waiting);
+            seat.since = Instant::now();
+            if wave.is_empty() {
+                seats.by_key.remove(&self.key);
+                return;
+            }
+            drop(seats);
+            self.flights.hand_over(&self.key, self.number, wave);
         }
     }
 }
 
-impl<V> Passenger<V> {
-    pub(crate) async fn outcome(mut self) -> Outcome<V> {
-        match self.0.wait_for(Option::is_some).await {
-            Ok(landed) => landed.clone().unwrap_or(Err(CacheError::LoadAborted)),
-            Err(_) => Err(CacheError::LoadAborted),
+impl<V> Flight<V> {
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Gives all who wait what there is now, and goes on for nobody.
+    pub(crate) fn serve(&mut self, outcome: &Outcome<V>) {
+        self.end(outcome, true);
+    }
+
+    /// Brings everybody an outcome that holds now.
+    pub(crate) fn land(mut self, outcome: &Outcome<V>) {
+        self.end(outcome, true);
+    }
+
+    /// Brings an outcome that may have been invalidated since the flight began, to those who asked before.
+    pub(crate) fn land_on_time(mut self, outcome: &Outcome<V>) {
+        self.end(outcome, false);
+    }
+
+    fn end(&mut self, outcome: &Outcome<V>, all: bool) {
+        let mut seats = self.flights.lock();
+        let mut next = match seats.own(&self.key, self.number) {
+            Some(_) => seats.by_key.remove(&self.key).map_or_else(Vec::new, |seat| seat.waiting),
+            None => Vec::new(),
+        };
+        drop(seats);
+        let late = mem::take(&mut *lock(&self.late));
+        tell(self.on_time.drain(..), outcome);
+        if all {
+            tell(late.into_iter(), outcome);
+        } else {
+            next.extend(late);
         }
+        self.flights.gather(&self.key, next);
+    }
+}
+
+impl<V> Drop for Flight<V> {
+    fn drop(&mut self) {
+        self.end(&Err(CacheError::LoadAborted), true);
+    }
+}
+
+fn tell<V>(waiters: impl Iterator<Item = Waiter<V>>, outcome: &Outcome<V>) {
+    for waiter in waiters {
+        let _ = waiter.send(Ticket::Landed(outcome.clone()));
+    }
+}
+
+impl<V> Clone for Flights<V> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
     }
 }
 
 impl<V> Default for Flights<V> {
     fn default() -> Self {
-        Self { flights: Arc::default() }
+        Self(Arc::new(Mutex::new(Seats { by_key: HashMap::new(), last: 0 })))
     }
 }
 
 impl<V> fmt::Debug for Flights<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flights").field("under_way", &lock(&self.flights).len()).finish()
+        f.debug_struct("Flights").field("under_way", &self.lock().by_key.len()).finish()
     }
 }
 

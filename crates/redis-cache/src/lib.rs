@@ -1,15 +1,24 @@
 #![doc = include_str!("../README.md")]
 
 mod cache;
+mod clock;
 mod entry;
 mod error;
 mod flight;
+mod found;
+mod lease;
 mod load;
+mod message;
+mod news;
 mod options;
+mod permits;
+mod read;
+mod refresh;
 mod remote;
 mod script;
 mod stats;
+mod write;
 
 /// The contract this crate is built on, with the stores' traits and `MemoryStore`.
 pub use kv_core;
-pub use {cache::Cache, error::CacheError, options::CacheOptions, remote::Lookup, script::SCRIPTS, stats::CacheStats};
+pub use {cache::Cache, error::CacheError, found::Lookup, options::CacheOptions, script::SCRIPTS, stats::CacheStats};

@@ -1,98 +1,176 @@
 use crate::{
     CacheError,
-    entry::Entry,
-    flight::Outcome,
-    remote::{Lookup, Remote},
-    script::{ABANDON, BEGIN, COMMIT},
+    cache::Inner,
+    flight::{Flight, Outcome},
+    found::Found,
+    lease::{Heartbeat, Keys, Lease, Leave},
 };
-use kv_core::{Arg, KvStoreExt, Limits, Reply, Result, Script};
-use std::{error::Error as StdError, pin::Pin, sync::Arc};
-use tokio::time::timeout;
+use bytes::Bytes;
+use std::{
+    error::Error as StdError,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{task::JoinHandle, time::timeout};
 
 /// What a caller's loader returned: the load itself, not begun.
 pub(crate) type Loading<V> = Pin<Box<dyn Future<Output = Result<Option<V>, Box<dyn StdError + Send + Sync>>> + Send>>;
 
-impl<V: Send + Sync + 'static> Remote<V> {
-    /// One load from beginning to end: take the right to store, run the loader, store.
-    ///
-    /// The right is a token under the load key. Invalidation deletes it, so a loader that began before never stores
-    /// what it read; a process that dies loses it by expiry. `replace` is for a value that does not decode.
-    pub(crate) async fn load(&self, key: &str, load_key: &str, replace: bool, loading: Loading<V>) -> Outcome<V> {
-        let token = format!("{:032x}", rand::random::<u128>());
-        // The loader's time, and a little for the commands around it.
-        let lease = Limits::ttl_millis("cache", self.options.load_timeout)?.saturating_add(1000);
-        let args = [token.as_str().into(), Arg::Int(lease), Arg::Int(i64::from(!replace))];
-        let may_store = match self.run(&BEGIN, &[key, load_key], &args).await {
-            Ok(Reply::Bytes(bytes)) => match self.decode(&bytes).inspect(|found| self.count(found)) {
-                Some(Lookup::Hit(value)) => return Ok(Some(value)),
-                Some(Lookup::Null) => return Ok(None),
-                _ => false,
-            },
-            Ok(Reply::Int(1)) => true,
-            Ok(_) => {
-                self.counters.raced.count();
-                false
+/// One load of a key.
+pub(crate) struct Load<V> {
+    pub(crate) inner: Arc<Inner<V>>,
+    pub(crate) keys: Keys,
+    /// The entry that is to be replaced.
+    pub(crate) mark: Bytes,
+    /// What is served if the load fails.
+    pub(crate) fallback: Option<Found<V>>,
+    pub(crate) loading: Loading<V>,
+}
+
+/// Whom an outcome may be given.
+enum For {
+    /// It held after everybody on board had asked.
+    Everybody,
+    /// It may have been invalidated since the load began.
+    OnTime,
+}
+
+impl<V: Send + Sync + 'static> Load<V> {
+    /// Loads for those on board.
+    pub(crate) async fn fly(mut self, mut flight: Flight<V>) {
+        let (inner, keys, fallback) = (self.inner.clone(), self.keys.clone(), self.fallback.take());
+        let (outcome, whom) = {
+            let has_fallback = fallback.is_some();
+            let mut load = pin!(self.bring(flight.number(), has_fallback));
+            match (&fallback, inner.remote.options.soft_timeout) {
+                (Some(stale), Some(soft)) => match timeout(soft, &mut load).await {
+                    Ok(brought) => brought,
+                    Err(_) => {
+                        inner.remote.counters.stale.count();
+                        let _refresh = inner.refreshes.begin(&keys.entry);
+                        flight.serve(&Ok(stale.value.clone()));
+                        load.await
+                    }
+                },
+                _ => load.await,
             }
-            Err(error) if error.is_temporary() => false,
-            Err(error) => return Err(error.into()),
         };
-        let outcome = self.run_loader(loading).await;
-        if may_store && let Err(error) = self.settle(key, load_key, &token, &outcome).await {
-            tracing::warn!(%error, "a loaded value is not cached");
+        let outcome = match (outcome, fallback) {
+            (Err(error), Some(stale)) => {
+                tracing::warn!(%error, "a load failed, and what is stale is served");
+                inner.remote.counters.stale.count();
+                inner.refreshes.pause(&keys.entry, inner.remote.options.error_backoff);
+                Ok(stale.value)
+            }
+            (outcome, _) => outcome,
+        };
+        match whom {
+            For::Everybody => flight.land(&outcome),
+            For::OnTime => flight.land_on_time(&outcome),
         }
-        outcome
     }
 
-    /// Stores what the load brought, or gives the right to store to the next.
-    async fn settle(&self, key: &str, load_key: &str, token: &str, outcome: &Outcome<V>) -> Result<()> {
-        match outcome {
-            Err(_) => drop(self.run(&ABANDON, &[load_key], &[token.into()]).await?),
-            Ok(value) if self.commit(key, load_key, token, value.as_deref()).await? => {}
-            Ok(_) => self.counters.invalidated.count(),
-        }
-        Ok(())
+    async fn bring(self, flight: u64, has_fallback: bool) -> (Outcome<V>, For) {
+        let Self { inner, keys, mark, loading, .. } = self;
+        let (remote, options) = (&inner.remote, &inner.remote.options);
+        let (leave, permit) = match inner.lease(&keys, &mark).await {
+            Ok(leave) => leave,
+            Err(error) => return (Err(error), For::Everybody),
+        };
+        let lease = match leave {
+            Leave::Ours(lease) => Some(lease),
+            Leave::Found(found) => {
+                remote.count_hit(&found);
+                return (Ok(found.value), For::OnTime);
+            }
+            Leave::Paused if has_fallback => return (Err(CacheError::LoadPaused), For::Everybody),
+            Leave::Taken | Leave::Paused => {
+                remote.counters.raced.count();
+                None
+            }
+            Leave::Away => None,
+        };
+        let outcome = inner.run_loader(loading, lease.as_ref().map(|lease| (&keys, lease))).await;
+        drop(permit);
+        let Some(lease) = lease else { return (outcome, For::OnTime) };
+        // Nobody may board any more: what is stored held after all on board had asked.
+        inner.flights.close(&keys.entry, flight);
+        let pause = if has_fallback { options.error_backoff } else { Duration::ZERO };
+        let stored = inner.settle(&keys, &lease, &outcome, pause).await;
+        let whom = if outcome.is_err() || stored { For::Everybody } else { For::OnTime };
+        (outcome, whom)
     }
 
+    /// Loads for those who come later, unless somebody else does.
+    pub(crate) async fn refresh(self) {
+        let Self { inner, keys, mark, loading, .. } = self;
+        let (remote, options) = (&inner.remote, &inner.remote.options);
+        let Ok(_permit) = inner.permits.try_acquire() else { return };
+        match remote.try_lease(&keys, &mark).await {
+            Ok(Leave::Ours(lease)) => {
+                let outcome = inner.run_loader(loading, Some((&keys, &lease))).await;
+                if let Err(error) = &outcome {
+                    tracing::warn!(%error, "a load ahead of time failed");
+                    inner.refreshes.pause(&keys.entry, options.error_backoff);
+                }
+                inner.settle(&keys, &lease, &outcome, options.error_backoff).await;
+            }
+            Ok(Leave::Paused) => inner.refreshes.pause(&keys.entry, options.error_backoff),
+            // Whoever has it may die: it is asked for again before the end.
+            Ok(_) => inner.refreshes.pause(&keys.entry, Duration::from_millis(100)),
+            Err(error) => {
+                tracing::warn!(%error, "a load ahead of time was not begun");
+                inner.refreshes.pause(&keys.entry, options.error_backoff);
+            }
+        }
+    }
+}
+
+impl<V: Send + Sync + 'static> Inner<V> {
     /// Runs the loader in a task of its own, so that its panic or its time-out ends nothing else.
-    async fn run_loader(&self, loading: Loading<V>) -> Outcome<V> {
-        self.counters.loads.count();
-        let mut task = tokio::spawn(loading);
-        match timeout(self.options.load_timeout, &mut task).await {
+    async fn run_loader(&self, loading: Loading<V>, lease: Option<(&Keys, &Lease)>) -> Outcome<V> {
+        self.remote.counters.loads.count();
+        let _heart = lease.map(|(keys, lease)| Heartbeat::of(self.remote.clone(), keys, lease));
+        let mut task = Aborts(tokio::spawn(loading));
+        match timeout(self.remote.options.load_timeout, &mut task.0).await {
             Ok(Ok(Ok(value))) => Ok(value.map(Arc::new)),
             Ok(Ok(Err(error))) => Err(CacheError::Load(error.into())),
             Ok(Err(_)) => Err(CacheError::LoadAborted),
-            Err(_) => {
-                task.abort();
-                Err(CacheError::LoadTimeout)
-            }
+            Err(_) => Err(CacheError::LoadTimeout),
         }
     }
 
-    /// Stores a value or its absence, unless the key was invalidated since the load began.
-    async fn commit(&self, key: &str, load_key: &str, token: &str, value: Option<&V>) -> Result<bool> {
-        let (entry, ttl) = match value {
-            None => (Entry::null(), self.options.negative_ttl),
-            Some(value) => (self.encode(value)?, self.options.ttl),
+    /// Stores what the load brought, or gives the lease to the next; says whether it is stored.
+    async fn settle(&self, keys: &Keys, lease: &Lease, outcome: &Outcome<V>, pause: Duration) -> bool {
+        let settled = match outcome {
+            Ok(value) => match self.remote.commit(keys, lease, value.as_deref()).await {
+                Ok(stored) => {
+                    if !stored {
+                        self.remote.counters.invalidated.count();
+                    }
+                    return stored;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a loaded value is not cached");
+                    // The lease would keep others from loading.
+                    self.remote.abandon(keys, lease, Duration::ZERO).await
+                }
+            },
+            Err(_) => self.remote.abandon(keys, lease, pause).await,
         };
-        let args = [token.into(), Arg::Bytes(&entry), Arg::Int(self.options.jittered(ttl)?)];
-        Ok(self.run(&COMMIT, &[key, load_key], &args).await? == Reply::Int(1))
-    }
-
-    fn encode(&self, value: &V) -> Result<Vec<u8>> {
-        let plain = self.codec.encode(value)?;
-        if let Some(transform) = &self.options.transform
-            && let Some(payload) = transform.apply(&plain)?
-        {
-            return Ok(Entry::value(transform.id(), &payload));
+        if let Err(error) = settled {
+            tracing::warn!(%error, "a lease is left to run out");
         }
-        Ok(Entry::value(0, &plain))
+        false
     }
+}
 
-    async fn run(&self, script: &Script, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
-        let reply = self.store.require_scripts(script.name())?.run(script, keys, args).await;
-        if reply.is_err() {
-            self.counters.store_errors.count();
-        }
-        reply
+/// Ends the task with itself.
+struct Aborts<T>(JoinHandle<T>);
+
+impl<T> Drop for Aborts<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }

@@ -1,5 +1,9 @@
-use kv_core::{Error, Limits, Result, Transform};
+use kv_core::{Error, Result, Transform};
 use std::{sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+
+/// Times travel as milliseconds in 32 bits.
+const LONGEST: Duration = Duration::from_secs(24 * 24 * 60 * 60);
 
 /// How a [`Cache`](crate::Cache) caches.
 #[derive(Clone, Debug)]
@@ -15,8 +19,33 @@ pub struct CacheOptions {
     /// By how much of itself each TTL is shortened at random, 0 to 1, so that what was stored together does not
     /// expire together. Default: 0.1.
     pub ttl_jitter: f64,
+    /// For how long after its TTL a value is served at once while it is loaded anew. Default: zero.
+    #[doc(alias = "grace")]
+    pub stale_while_revalidate: Duration,
+    /// For how long after its TTL a value is served if the load of a new one fails. Default: zero.
+    #[doc(alias = "fail safe")]
+    pub stale_if_error: Duration,
+    /// How long after a failed load a value past its TTL is served without another load. Default: 1 s.
+    pub error_backoff: Duration,
+    /// How much earlier than need be a value is loaded anew: what `XFetch` calls beta. A value that takes long to load, and is near its
+    /// end, is loaded by chance while it is still served; 0 for never. Default: 1.
+    #[doc(alias = "beta")]
+    #[doc(alias = "eager refresh")]
+    pub early_refresh: f64,
     /// The longest a loader may take; it is dropped then. Default: 10 s.
+    #[doc(alias = "hard timeout")]
     pub load_timeout: Duration,
+    /// How long a load is waited for if there is a value past its TTL, which is served then; the load goes on. Default: none.
+    pub soft_timeout: Option<Duration>,
+    /// How long other processes wait for a process that died while loading; a load that goes on renews it. Default: 3 s.
+    pub lease: Duration,
+    /// How many loaders run at a time in this process; not zero. Default: 64.
+    pub max_loads: usize,
+    /// How many loads wait for that; the rest is [`CacheError::Overloaded`](crate::CacheError::Overloaded), or what is past its TTL.
+    /// Default: 4096.
+    pub max_queued_loads: usize,
+    /// Tells values of one form from those of another; one with another schema is a miss, and is replaced. Default: 0.
+    pub schema: u32,
     /// What values go through on their way to the store, such as compression. Default: none.
     pub transform: Option<Arc<dyn Transform>>,
 }
@@ -28,7 +57,16 @@ impl Default for CacheOptions {
             ttl: Duration::from_secs(300),
             negative_ttl: Duration::from_secs(30),
             ttl_jitter: 0.1,
+            stale_while_revalidate: Duration::ZERO,
+            stale_if_error: Duration::ZERO,
+            error_backoff: Duration::from_secs(1),
+            early_refresh: 1.0,
             load_timeout: Duration::from_secs(10),
+            soft_timeout: None,
+            lease: Duration::from_secs(3),
+            max_loads: 64,
+            max_queued_loads: 4096,
+            schema: 0,
             transform: None,
         }
     }
@@ -70,6 +108,69 @@ impl CacheOptions {
         self
     }
 
+    /// Sets [`stale_while_revalidate`](Self::stale_while_revalidate).
+    #[must_use]
+    pub fn stale_while_revalidate(mut self, time: Duration) -> Self {
+        self.stale_while_revalidate = time;
+        self
+    }
+
+    /// Sets [`stale_if_error`](Self::stale_if_error).
+    #[must_use]
+    pub fn stale_if_error(mut self, time: Duration) -> Self {
+        self.stale_if_error = time;
+        self
+    }
+
+    /// Sets [`error_backoff`](Self::error_backoff).
+    #[must_use]
+    pub fn error_backoff(mut self, time: Duration) -> Self {
+        self.error_backoff = time;
+        self
+    }
+
+    /// Sets [`early_refresh`](Self::early_refresh).
+    #[must_use]
+    pub fn early_refresh(mut self, beta: f64) -> Self {
+        self.early_refresh = beta;
+        self
+    }
+
+    /// Sets [`soft_timeout`](Self::soft_timeout).
+    #[must_use]
+    pub fn soft_timeout(mut self, timeout: Duration) -> Self {
+        self.soft_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets [`lease`](Self::lease).
+    #[must_use]
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// Sets [`max_loads`](Self::max_loads).
+    #[must_use]
+    pub fn max_loads(mut self, loads: usize) -> Self {
+        self.max_loads = loads;
+        self
+    }
+
+    /// Sets [`max_queued_loads`](Self::max_queued_loads).
+    #[must_use]
+    pub fn max_queued_loads(mut self, loads: usize) -> Self {
+        self.max_queued_loads = loads;
+        self
+    }
+
+    /// Sets [`schema`](Self::schema).
+    #[must_use]
+    pub fn schema(mut self, schema: u32) -> Self {
+        self.schema = schema;
+        self
+    }
+
     /// Sets [`transform`](Self::transform).
     #[must_use]
     pub fn transform(mut self, transform: Arc<dyn Transform>) -> Self {
@@ -78,25 +179,39 @@ impl CacheOptions {
     }
 
     pub(crate) fn check(&self) -> Result<()> {
-        for (field, time) in
-            [("ttl", self.ttl), ("negative_ttl", self.negative_ttl), ("load_timeout", self.load_timeout)]
-        {
-            if Limits::ttl_millis("cache", time).is_err() {
-                return Err(Error::invalid_config("cache", format!("{field} must not be zero, nor beyond 2^50 ms")));
+        let invalid = |detail: String| Err(Error::invalid_config("cache", detail));
+        let times = [
+            ("ttl", self.ttl),
+            ("negative_ttl", self.negative_ttl),
+            ("load_timeout", self.load_timeout),
+            ("lease", self.lease),
+        ];
+        for (field, time) in times {
+            if time.is_zero() || time > LONGEST {
+                return invalid(format!("{field} must not be zero, nor beyond 24 days"));
             }
         }
+        let times = [
+            ("stale_while_revalidate", self.stale_while_revalidate),
+            ("stale_if_error", self.stale_if_error),
+            ("error_backoff", self.error_backoff),
+            ("soft_timeout", self.soft_timeout.unwrap_or_default()),
+        ];
+        if let Some((field, _)) = times.into_iter().find(|(_, time)| *time > LONGEST) {
+            return invalid(format!("{field} must not be beyond 24 days"));
+        }
         if !(0.0..=1.0).contains(&self.ttl_jitter) {
-            return Err(Error::invalid_config("cache", "ttl_jitter must be from 0 to 1"));
+            return invalid("ttl_jitter must be from 0 to 1".into());
+        }
+        if !(0.0..=100.0).contains(&self.early_refresh) {
+            return invalid("early_refresh must be from 0 to 100".into());
+        }
+        if self.max_loads == 0 || self.max_loads > Semaphore::MAX_PERMITS {
+            return invalid("max_loads must not be zero, nor beyond 2^60".into());
         }
         if self.transform.as_ref().is_some_and(|transform| transform.id() == 0) {
-            return Err(Error::invalid_config("cache", "transform must not have the id 0"));
+            return invalid("transform must not have the id 0".into());
         }
         Ok(())
-    }
-
-    /// A TTL in milliseconds, shortened at random and never beyond what is promised.
-    pub(crate) fn jittered(&self, ttl: Duration) -> Result<i64> {
-        let kept = 1.0 - self.ttl_jitter * rand::random::<f64>();
-        Limits::ttl_millis("cache", ttl.mul_f64(kept).max(Duration::from_millis(1)))
     }
 }

@@ -1,18 +1,14 @@
-use crate::{CacheOptions, entry::Entry, stats::Counters};
+use crate::{
+    CacheOptions,
+    clock::ServerClock,
+    entry::{Entry, Header, Times},
+    found::Found,
+    news::Newsroom,
+    stats::Counters,
+};
 use bytes::Bytes;
-use kv_core::{Codec, Keyspace, KvStore, Result};
+use kv_core::{Arg, Codec, ErrorKind, Keyspace, KvStore, KvStoreExt, Reply, Result, Script, Ttl};
 use std::sync::Arc;
-
-/// What the store knows of a key.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Lookup<V> {
-    /// The value.
-    Hit(Arc<V>),
-    /// That there is none.
-    Null,
-    /// Nothing.
-    Miss,
-}
 
 /// The cache in the store, shared by all processes.
 pub(crate) struct Remote<V> {
@@ -21,42 +17,112 @@ pub(crate) struct Remote<V> {
     pub(crate) keys: Keyspace,
     pub(crate) options: CacheOptions,
     pub(crate) counters: Counters,
+    pub(crate) clock: ServerClock,
+    pub(crate) news: Newsroom,
+}
+
+/// What a look into the store brings.
+pub(crate) enum Looked<V> {
+    Found(Found<V>),
+    /// Nothing, or what does not decode: its mark, so that it is replaced.
+    Miss(Bytes),
 }
 
 impl<V> Remote<V> {
-    /// What the store knows of a key, by its full name; `None` when there is something that does not decode.
-    pub(crate) async fn lookup(&self, key: &str) -> Result<Option<Lookup<V>>> {
-        let found = match self.store.get(key).await {
-            Ok(None) => Some(Lookup::Miss),
-            Ok(Some(bytes)) => self.decode(&bytes),
+    /// What the store knows of a key, by its full name. One round trip.
+    pub(crate) async fn look(&self, key: &str) -> Result<Looked<V>> {
+        match self.store.get(key).await {
+            Ok(None) => Ok(Looked::Miss(Bytes::new())),
+            Ok(Some(bytes)) => Ok(self.read(&bytes)),
             Err(error) => {
                 self.counters.store_errors.count();
-                return Err(error);
+                Err(error)
             }
-        };
-        found.iter().for_each(|found| self.count(found));
-        Ok(found)
+        }
+    }
+
+    pub(crate) fn read(&self, bytes: &Bytes) -> Looked<V> {
+        match self.decode(bytes) {
+            Some(found) => Looked::Found(found),
+            None => Looked::Miss(Bytes::copy_from_slice(Entry::mark(bytes))),
+        }
     }
 
     /// Counts a read that the store answered.
-    pub(crate) fn count(&self, found: &Lookup<V>) {
-        match found {
-            Lookup::Miss => return,
-            Lookup::Null => self.counters.null_hits.count(),
-            Lookup::Hit(_) => {}
-        }
+    pub(crate) fn count_hit(&self, found: &Found<V>) {
         self.counters.hits.count();
+        if found.value.is_none() {
+            self.counters.null_hits.count();
+        }
     }
 
-    pub(crate) fn decode(&self, bytes: &Bytes) -> Option<Lookup<V>> {
-        let payload = match Entry::decode(bytes)? {
-            Entry::Null => return Some(Lookup::Null),
-            Entry::Value { transform: 0, payload } => payload,
-            Entry::Value { transform, payload } => {
-                let ours = self.options.transform.as_ref().filter(|ours| ours.id() == transform)?;
-                ours.revert(&payload).ok()?.into()
-            }
+    fn decode(&self, bytes: &Bytes) -> Option<Found<V>> {
+        let mark = *bytes.first_chunk()?;
+        let Entry { header: Header { transform, codec, schema, times }, payload } = Entry::decode(bytes)?;
+        let Some(payload) = payload else { return Some(Found { value: None, times, mark }) };
+        if (codec, schema) != (self.codec.id(), self.options.schema) {
+            return None;
+        }
+        let plain = if transform == 0 {
+            payload
+        } else {
+            let ours = self.options.transform.as_ref().filter(|ours| ours.id() == transform)?;
+            ours.revert(&payload).ok()?.into()
         };
-        self.codec.decode(&payload).ok().map(|value| Lookup::Hit(Arc::new(value)))
+        let value = self.codec.decode(&plain).ok()?;
+        Some(Found { value: Some(Arc::new(value)), times, mark })
     }
+
+    pub(crate) fn encode(&self, value: Option<&V>, times: Times) -> Result<Vec<u8>> {
+        let header = Header { transform: 0, codec: self.codec.id(), schema: self.options.schema, times };
+        let Some(value) = value else { return Ok(header.entry(None)) };
+        let plain = self.codec.encode(value)?;
+        if let Some(transform) = &self.options.transform
+            && let Some(payload) = transform.apply(&plain)?
+        {
+            return Ok(Header { transform: transform.id(), ..header }.entry(Some(&payload)));
+        }
+        Ok(header.entry(Some(&plain)))
+    }
+
+    /// How long an entry that is loaded now is good for; and all that together, which is its time to live.
+    pub(crate) fn times(&self, value: Option<&V>) -> (Times, i64) {
+        let options = &self.options;
+        let (ttl, stale) = match value {
+            Some(_) => (options.ttl, options.stale_while_revalidate.max(options.stale_if_error)),
+            None => (options.negative_ttl, std::time::Duration::ZERO),
+        };
+        let kept = 1.0 - options.ttl_jitter * rand::random::<f64>();
+        let millis = |time: std::time::Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+        let (fresh_for, stale_for) = (millis(ttl.mul_f64(kept)).max(1), millis(stale));
+        let times = Times { fresh_for, stale_for, ..Times::default() };
+        (times, i64::from(fresh_for) + i64::from(stale_for))
+    }
+
+    pub(crate) async fn run(&self, script: &Script, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
+        let reply = self.store.require_scripts(script.name())?.run(script, keys, args).await;
+        if reply.is_err() {
+            self.counters.store_errors.count();
+        }
+        reply
+    }
+
+    /// What the server's clock shows, by what is left of an entry; `None` if it is gone. One round trip.
+    pub(crate) async fn ask_time(&self, key: &str, times: Times) -> Option<u64> {
+        let Ttl::Remaining(left) = self.store.ttl(key).await.ok()? else { return None };
+        let end = times.loaded_at + u64::from(times.fresh_for) + u64::from(times.stale_for);
+        let now = end.saturating_sub(u64::try_from(left.as_millis()).ok()?);
+        self.clock.set(now);
+        Some(now)
+    }
+
+    /// The channel as scripts have to name it.
+    pub(crate) fn channel(&self) -> Arg<'_> {
+        self.news.address(self.store.pubsub()).into()
+    }
+}
+
+/// Whether a cache does without a store that fails like this.
+pub(crate) fn is_away(error: &kv_core::Error) -> bool {
+    error.is_temporary() || error.kind() == ErrorKind::OutOfMemory
 }

@@ -1,40 +1,116 @@
+use crate::entry::Entry;
+use bytes::Bytes;
 use kv_core::{Arg, Error, Reply, Result, Script, TwinContext};
 
 pub(crate) static BEGIN: Script = Script::new("redis-cache/begin", include_str!("../lua/begin.lua"), begin);
 pub(crate) static COMMIT: Script = Script::new("redis-cache/commit", include_str!("../lua/commit.lua"), commit);
 pub(crate) static ABANDON: Script = Script::new("redis-cache/abandon", include_str!("../lua/abandon.lua"), abandon);
+pub(crate) static KEEP: Script = Script::new("redis-cache/keep", include_str!("../lua/keep.lua"), keep);
+pub(crate) static INVALIDATE: Script =
+    Script::new("redis-cache/invalidate", include_str!("../lua/invalidate.lua"), invalidate);
+pub(crate) static INSERT: Script = Script::new("redis-cache/insert", include_str!("../lua/insert.lua"), insert);
 
 /// Every script of this crate, for those who audit, preload or compare them.
-pub static SCRIPTS: [&Script; 3] = [&BEGIN, &COMMIT, &ABANDON];
+pub static SCRIPTS: [&Script; 6] = [&ABANDON, &BEGIN, &COMMIT, &INSERT, &INVALIDATE, &KEEP];
+
+/// Where the time stands in an entry.
+const TIME: std::ops::Range<usize> = 16..24;
 
 fn begin(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
-    let (&[value, load], &[token, lease, hand_over]) = (keys, args) else { return Err(Error::wrong_arity()) };
-    if hand_over.to_int()? == 1
-        && let Some(value) = store.get(value)?
+    let (&[entry, lease], &[token, ttl, seen, waits]) = (keys, args) else { return Err(Error::wrong_arity()) };
+    let ttl = ttl.to_int()?;
+    if let Some(entry) = store.get(entry)?
+        && Entry::mark(&entry) != &*seen.to_bytes()
     {
-        return Ok(Reply::Bytes(value));
+        return Ok(Reply::Bytes(entry));
     }
-    if store.exists(load) {
+    let Some(held) = store.get(lease)? else {
+        store.set(lease, token.to_bytes().into_owned(), Some(ttl));
+        return Ok(Reply::Int(millis(store)));
+    };
+    if store.pttl(lease) < 0 {
+        store.pexpire(lease, ttl);
+    }
+    let rest = store.pttl(lease);
+    if held.get(32..) == Some(b"p") {
         return Ok(Reply::Int(0));
     }
-    store.set(load, token.to_bytes().into_owned(), Some(lease.to_int()?));
-    Ok(Reply::Int(1))
+    if waits.to_int()? == 1 && held.len() == 32 {
+        store.set(lease, [&*held, b"w"].concat(), Some(rest));
+    }
+    Ok(Reply::Int(-1 - rest))
+}
+
+/// Whether the lease is this load's, and if so, whether somebody waits.
+fn waited(store: &mut TwinContext<'_>, lease: &str, token: Arg<'_>) -> Result<Option<bool>> {
+    let (held, token) = (store.get(lease)?.unwrap_or_default(), token.to_bytes());
+    Ok(match held.strip_prefix(&*token) {
+        Some(b"") => Some(false),
+        Some(b"w") => Some(true),
+        _ => None,
+    })
 }
 
 fn commit(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
-    let (&[value, load], &[token, bytes, ttl]) = (keys, args) else { return Err(Error::wrong_arity()) };
-    if store.get(load)?.as_deref() != Some(&*token.to_bytes()) {
-        return Ok(Reply::Int(0));
+    let (&[entry, lease], &[token, bytes, ttl, channel, message, most]) = (keys, args) else {
+        return Err(Error::wrong_arity());
+    };
+    let Some(waited) = waited(store, lease, token)? else { return Ok(Reply::Int(0)) };
+    let bytes = Bytes::from(bytes.to_bytes().into_owned());
+    store.set(entry, bytes.clone(), Some(ttl.to_int()?));
+    store.delete(lease);
+    if waited {
+        let rides = i64::try_from(bytes.len()).is_ok_and(|len| most.to_int().is_ok_and(|most| len <= most));
+        publish(store, channel, &[&*message.to_bytes(), if rides { &bytes } else { b"" }].concat())?;
     }
-    store.set(value, bytes.to_bytes().into_owned(), Some(ttl.to_int()?));
-    store.delete(load);
     Ok(Reply::Int(1))
 }
 
 fn abandon(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
-    let (&[load], &[token]) = (keys, args) else { return Err(Error::wrong_arity()) };
-    if store.get(load)?.as_deref() != Some(&*token.to_bytes()) {
-        return Ok(Reply::Int(0));
+    let (&[lease], &[token, pause, channel, message]) = (keys, args) else { return Err(Error::wrong_arity()) };
+    let Some(waited) = waited(store, lease, token)? else { return Ok(Reply::Int(0)) };
+    match pause.to_int()? {
+        0 => drop(store.delete(lease)),
+        pause => store.set(lease, [&*token.to_bytes(), b"p"].concat(), Some(pause)),
     }
-    Ok(Reply::Int(i64::from(store.delete(load))))
+    if waited {
+        publish(store, channel, &message.to_bytes())?;
+    }
+    Ok(Reply::Int(1))
+}
+
+fn keep(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
+    let (&[lease], &[token, ttl]) = (keys, args) else { return Err(Error::wrong_arity()) };
+    let ours = waited(store, lease, token)?.is_some();
+    Ok(Reply::Int(i64::from(ours && store.pexpire(lease, ttl.to_int()?))))
+}
+
+fn invalidate(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
+    let (&[entry, lease], &[channel, message]) = (keys, args) else { return Err(Error::wrong_arity()) };
+    let gone = store.delete(entry);
+    store.delete(lease);
+    publish(store, channel, &message.to_bytes())?;
+    Ok(Reply::Int(i64::from(gone)))
+}
+
+fn insert(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
+    let (&[entry, lease], &[bytes, ttl, channel, message]) = (keys, args) else { return Err(Error::wrong_arity()) };
+    let (now, mut bytes) = (millis(store), bytes.to_bytes().into_owned());
+    let time = bytes.get_mut(TIME).ok_or_else(|| Error::invalid_input("insert", "entry has no header"))?;
+    time.copy_from_slice(&now.to_le_bytes());
+    store.set(entry, bytes, Some(ttl.to_int()?));
+    store.delete(lease);
+    publish(store, channel, &message.to_bytes())?;
+    Ok(Reply::Int(now))
+}
+
+fn publish(store: &mut TwinContext<'_>, channel: Arg<'_>, message: &[u8]) -> Result<()> {
+    let channel = channel.to_bytes();
+    let channel = std::str::from_utf8(&channel).map_err(|_| Error::invalid_input("publish", "channel is no text"))?;
+    store.publish(channel, message.to_vec());
+    Ok(())
+}
+
+fn millis(store: &TwinContext<'_>) -> i64 {
+    store.now_micros().div_euclid(1000)
 }

@@ -14,9 +14,13 @@ pub struct CacheStats {
     pub misses: u64,
     /// Reads that waited for a load another caller had begun.
     pub joined: u64,
+    /// Reads that wait for what another caller looks for or loads, now.
+    pub waiting: u64,
     /// Reads that began a load, and with it a loader.
     pub loads: u64,
-    /// Loads that were not stored because another process was loading the key already.
+    /// Times a value was served that was past its TTL, because the load failed or took long.
+    pub stale: u64,
+    /// Loads that were not stored because other processes were loading the key for too long.
     pub raced: u64,
     /// Loads that were not stored because the key was invalidated meanwhile, or the load took too long.
     pub invalidated: u64,
@@ -42,6 +46,8 @@ pub(crate) struct Counters {
     pub(crate) null_hits: Counter,
     pub(crate) misses: Counter,
     pub(crate) joined: Counter,
+    pub(crate) waiting: Counter,
+    pub(crate) stale: Counter,
     pub(crate) loads: Counter,
     pub(crate) raced: Counter,
     pub(crate) invalidated: Counter,
@@ -55,6 +61,20 @@ impl Counter {
     pub(crate) fn count(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
+
+    /// Counts one until what is returned is dropped.
+    pub(crate) fn enter(&self) -> Inside<'_> {
+        self.count();
+        Inside(self)
+    }
+}
+
+pub(crate) struct Inside<'a>(&'a Counter);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Counters {
@@ -65,6 +85,8 @@ impl Counters {
             null_hits: read(&self.null_hits),
             misses: read(&self.misses),
             joined: read(&self.joined),
+            waiting: read(&self.waiting),
+            stale: read(&self.stale),
             loads: read(&self.loads),
             raced: read(&self.raced),
             invalidated: read(&self.invalidated),

@@ -1,0 +1,184 @@
+use crate::{
+    CacheError,
+    cache::Inner,
+    entry::Times,
+    found::Found,
+    message::Kind,
+    news::News,
+    remote::{Looked, Remote, is_away},
+    script::{ABANDON, BEGIN, COMMIT, KEEP},
+};
+use bytes::Bytes;
+use kv_core::{Arg, Limits, Reply, Result};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::SemaphorePermit,
+    task::JoinHandle,
+    time::{Instant, sleep, sleep_until, timeout_at},
+};
+
+/// The keys of a load.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys {
+    pub(crate) entry: String,
+    pub(crate) lease: String,
+}
+
+/// The right to store what a load brings, until the key is invalidated or the lease runs out.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    token: String,
+    /// When the load began, by the server's clock and by ours.
+    began: (u64, Instant),
+}
+
+/// What asking for the lease brings.
+pub(crate) enum Leave<V> {
+    Ours(Lease),
+    /// Somebody has loaded it meanwhile.
+    Found(Found<V>),
+    /// Somebody else loads it.
+    Taken,
+    /// A load has just failed, and was not to be repeated at once.
+    Paused,
+    /// The store is away.
+    Away,
+}
+
+/// Entries up to here travel with the message that they are there.
+const RIDES: i64 = 8 << 10;
+/// How soon to look again where there is no news.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl<V> Remote<V> {
+    /// Asks for the lease once.
+    async fn ask(&self, keys: &Keys, mark: &Bytes, waits: bool) -> Result<(Leave<V>, Bytes, Duration)> {
+        let token = format!("{:032x}", rand::random::<u128>());
+        let args = [
+            token.as_str().into(),
+            Arg::Int(Limits::ttl_millis("cache", self.options.lease)?),
+            Arg::Bytes(mark),
+            Arg::Int(i64::from(waits)),
+        ];
+        let (leave, mark, rest) = match self.run(&BEGIN, &[&keys.entry, &keys.lease], &args).await {
+            Ok(Reply::Bytes(entry)) => match self.read(&entry) {
+                Looked::Found(found) => (Leave::Found(found), Bytes::new(), 0),
+                Looked::Miss(mark) => (Leave::Taken, mark, 0),
+            },
+            Ok(reply) => match reply.into_int(BEGIN.name())? {
+                0 => (Leave::Paused, Bytes::new(), 0),
+                rest if rest < 0 => (Leave::Taken, mark.clone(), -1 - rest),
+                now => {
+                    let now = now.unsigned_abs();
+                    self.clock.set(now);
+                    (Leave::Ours(Lease { token, began: (now, Instant::now()) }), Bytes::new(), 0)
+                }
+            },
+            Err(error) if is_away(&error) => (Leave::Away, Bytes::new(), 0),
+            Err(error) => return Err(error),
+        };
+        Ok((leave, mark, Duration::from_millis(rest.unsigned_abs())))
+    }
+
+    /// Asks for the lease, and leaves it at that if another has it. One round trip.
+    pub(crate) async fn try_lease(&self, keys: &Keys, mark: &Bytes) -> Result<Leave<V>> {
+        self.ask(keys, mark, false).await.map(|(leave, ..)| leave)
+    }
+
+    /// Stores what the load brought, unless the key was invalidated since it began. One round trip.
+    pub(crate) async fn commit(&self, keys: &Keys, lease: &Lease, value: Option<&V>) -> Result<bool> {
+        let (times, ttl) = self.times(value);
+        let (loaded_at, began) = lease.began;
+        let took = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
+        let entry = self.encode(value, Times { cost: took, loaded_at, ..times })?;
+        let message = Kind::Stored.of(&keys.entry);
+        let args = [
+            lease.token.as_str().into(),
+            Arg::Bytes(&entry),
+            Arg::Int((ttl - i64::from(took)).max(1)),
+            self.channel(),
+            Arg::Bytes(&message),
+            Arg::Int(RIDES),
+        ];
+        Ok(self.run(&COMMIT, &[&keys.entry, &keys.lease], &args).await? == Reply::Int(1))
+    }
+
+    /// Gives the lease up; nobody else loads for `pause` then.
+    pub(crate) async fn abandon(&self, keys: &Keys, lease: &Lease, pause: Duration) -> Result<()> {
+        let message = Kind::Abandoned.of(&keys.entry);
+        let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+        let args = [lease.token.as_str().into(), Arg::Int(pause), self.channel(), Arg::Bytes(&message)];
+        self.run(&ABANDON, &[&keys.lease], &args).await.map(drop)
+    }
+}
+
+impl<V: Send + Sync + 'static> Inner<V> {
+    /// Waits until the lease is ours and the loader may run, or another's load is stored; [`Leave::Taken`] when others take it too long.
+    ///
+    /// Where there is no news, and where a message is lost, the lease's own time ends the wait.
+    pub(crate) async fn lease(
+        self: &Arc<Self>,
+        keys: &Keys,
+        mark: &Bytes,
+    ) -> Result<(Leave<V>, Option<SemaphorePermit<'_>>), CacheError> {
+        let remote = &self.remote;
+        let by = Instant::now() + remote.options.load_timeout;
+        let mut mark = mark.clone();
+        loop {
+            let permit = self.permits.acquire(&remote.options).await?;
+            let heard = remote.news.is_open();
+            let mut wait = remote.news.wait(&keys.entry);
+            let (leave, newer, rest) = remote.ask(keys, &mark, true).await?;
+            if !matches!(leave, Leave::Taken) || Instant::now() >= by {
+                return Ok((leave, Some(permit)));
+            }
+            if newer != mark {
+                // Somebody stored what does not decode here: it is replaced.
+                mark = newer;
+                continue;
+            }
+            drop(permit);
+            let hears = heard || matches!(timeout_at(by, self.listen()).await, Ok(Ok(true)));
+            if hears && !heard {
+                continue;
+            }
+            let rest = rest + Duration::from_millis(1);
+            let look = by.min(Instant::now() + if hears { rest } else { rest.min(LOOK) });
+            if let Ok(News::Stored(entry)) = timeout_at(look, wait.news()).await
+                && let Looked::Found(found) = remote.read(&entry)
+            {
+                return Ok((Leave::Found(found), None));
+            }
+        }
+    }
+}
+
+/// Prolongs a lease until it is dropped.
+pub(crate) struct Heartbeat(JoinHandle<()>);
+
+impl Heartbeat {
+    pub(crate) fn of<V: Send + Sync + 'static>(remote: Arc<Remote<V>>, keys: &Keys, lease: &Lease) -> Self {
+        let (key, token) = (keys.lease.clone(), lease.token.clone());
+        let began = lease.began.1;
+        Self(tokio::spawn(async move {
+            let ttl = remote.options.lease;
+            let mut beat = began + ttl / 3;
+            loop {
+                sleep_until(beat).await;
+                let Ok(millis) = Limits::ttl_millis("cache", ttl) else { return };
+                match remote.run(&KEEP, &[&key], &[token.as_str().into(), Arg::Int(millis)]).await {
+                    // Invalidated: there is nothing to keep.
+                    Ok(Reply::Int(0)) => return,
+                    Ok(_) => beat = Instant::now() + ttl / 3,
+                    Err(_) => sleep(ttl / 10).await,
+                }
+            }
+        }))
+    }
+}
+
+impl Drop for Heartbeat {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

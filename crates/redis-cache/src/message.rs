@@ -1,0 +1,84 @@
+use bytes::Bytes;
+
+/// What processes tell each other on the cache's channel.
+///
+/// | byte | holds |
+/// |---|---|
+/// | 0 | version, 1 |
+/// | 1 | kind: 1 stored, 2 abandoned, 3 invalidated |
+/// | 2..6 | length of the key, little-endian |
+/// | 6.. | the key, and behind it the entry, for kind 1 and if it is small |
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub(crate) kind: Kind,
+    pub(crate) key: String,
+    pub(crate) entry: Bytes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Stored,
+    Abandoned,
+    Invalidated,
+}
+
+const VERSION: u8 = 1;
+const HEADER: usize = 6;
+
+impl Kind {
+    /// A message of this kind, to which a script may append the entry.
+    pub(crate) fn of(self, key: &str) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEADER + key.len());
+        bytes.extend_from_slice(&[VERSION, self as u8 + 1]);
+        bytes.extend_from_slice(&u32::try_from(key.len()).unwrap_or(u32::MAX).to_le_bytes());
+        bytes.extend_from_slice(key.as_bytes());
+        bytes
+    }
+}
+
+impl Message {
+    /// `None` for anything this version does not know.
+    pub(crate) fn decode(bytes: &Bytes) -> Option<Self> {
+        let &[VERSION, kind, a, b, c, d] = bytes.first_chunk::<HEADER>()? else { return None };
+        let kind = match kind {
+            1 => Kind::Stored,
+            2 => Kind::Abandoned,
+            3 => Kind::Invalidated,
+            _ => return None,
+        };
+        let end = HEADER.checked_add(usize::try_from(u32::from_le_bytes([a, b, c, d])).ok()?)?;
+        let key = std::str::from_utf8(bytes.get(HEADER..end)?).ok()?.to_owned();
+        Some(Self { kind, key, entry: bytes.slice(end..) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_1_stands_byte_for_byte() {
+        let bytes = Bytes::from([&Kind::Invalidated.of("a:{b}")[..], b"rest"].concat());
+        assert_eq!(bytes, &b"\x01\x03\x05\x00\x00\x00a:{b}rest"[..]);
+        let entry = Bytes::from_static(b"rest");
+        assert_eq!(Message::decode(&bytes), Some(Message { kind: Kind::Invalidated, key: "a:{b}".into(), entry }));
+        for kind in [Kind::Stored, Kind::Abandoned, Kind::Invalidated] {
+            assert_eq!(Message::decode(&kind.of("k").into()).unwrap().kind, kind);
+        }
+    }
+
+    #[test]
+    fn anything_else_does_not_decode() {
+        for bytes in [
+            &b""[..],
+            b"\x01\x01\x01\x00\x00",
+            b"\x01\x01\x02\x00\x00\x00k",
+            b"\x02\x01\x00\x00\x00\x00",
+            b"\x01\x09\x00\x00\x00\x00",
+            b"\x01\x01\xff\xff\xff\xffk",
+            b"\x01\x01\x01\x00\x00\x00\xff",
+        ] {
+            assert_eq!(Message::decode(&Bytes::from_static(bytes)), None);
+        }
+    }
+}

@@ -1,0 +1,43 @@
+use crate::{
+    Cache, CacheError,
+    message::Kind,
+    script::{INSERT, INVALIDATE},
+};
+use kv_core::Arg;
+
+impl<V> Cache<V> {
+    /// Forgets a key: whoever asks after this gets what a loader brings that began after this was called.
+    ///
+    /// Call it after the database is changed. A load under way, in whichever process, goes on for those who waited for it before; what
+    /// it brings is not stored. One round trip. If it fails or is dropped, the old value may stay: call it again.
+    #[doc(alias = "remove")]
+    #[doc(alias = "evict")]
+    #[doc(alias = "expire")]
+    pub async fn invalidate(&self, key: &str) -> Result<(), CacheError> {
+        let (remote, keys) = (&self.inner.remote, self.inner.keys(key)?);
+        let message = Kind::Invalidated.of(&keys.entry);
+        self.inner.forget(&keys.entry);
+        remote.run(&INVALIDATE, &[&keys.entry, &keys.lease], &[remote.channel(), Arg::Bytes(&message)]).await?;
+        // One that began meanwhile may have read what was there before.
+        self.inner.forget(&keys.entry);
+        Ok(())
+    }
+
+    /// Stores a value as of now, or that there is none, in place of whatever is there or being loaded.
+    ///
+    /// For those who have just written it to the database, and know that nobody else has since. One round trip. If it fails or is
+    /// dropped, the old value may stay.
+    #[doc(alias = "set")]
+    #[doc(alias = "put")]
+    pub async fn insert(&self, key: &str, value: Option<&V>) -> Result<(), CacheError> {
+        let (remote, keys) = (&self.inner.remote, self.inner.keys(key)?);
+        let (times, ttl) = remote.times(value);
+        let (entry, message) = (remote.encode(value, times)?, Kind::Invalidated.of(&keys.entry));
+        let args = [Arg::Bytes(&entry), Arg::Int(ttl), remote.channel(), Arg::Bytes(&message)];
+        self.inner.forget(&keys.entry);
+        let now = remote.run(&INSERT, &[&keys.entry, &keys.lease], &args).await?.into_int(INSERT.name())?;
+        remote.clock.set(now.unsigned_abs());
+        self.inner.forget(&keys.entry);
+        Ok(())
+    }
+}
