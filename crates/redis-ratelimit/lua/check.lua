@@ -8,8 +8,7 @@
 -- ARGV[5]  now, microseconds; empty = the server's clock
 --
 -- Returns  the room left in the bucket after the request, ticks; negative if denied: what is lacking
-local capacity, cost, rate = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local now = tonumber(ARGV[5])
+local capacity, cost, rate, now = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, tonumber(ARGV[5])
 if not now then
   local time = redis.call("TIME")
   now = time[1] * 1000000 + time[2]
@@ -17,14 +16,23 @@ end
 local level, clamped = 0, false
 local stored = redis.call("GET", KEYS[1])
 if stored then
-  local at, rest = string.match(stored, "^(%d+):?(%d*)$")
-  if not at then
-    return redis.error_reply("CORRUPT key holds no bucket")
+  local at, rest = stored, 0
+  if stored == "" or string.find(stored, "%D") then
+    at, rest = string.match(stored, "^(%d+):(%d*)$")
+    if not at then
+      return redis.error_reply("CORRUPT key holds no bucket")
+    end
+    rest = tonumber(rest) or 0
   end
-  level = math.max((at - now) * rate + (tonumber(rest) or 0), 0)
+  level = (at - now) * rate + rest
+  if level < 0 then
+    level = 0
+  end
   -- The clock went back, or the limit was lowered: no more than full, and written back, so that it empties from now.
   clamped = level > capacity
-  level = math.min(level, capacity)
+  if clamped then
+    level = capacity
+  end
 end
 local room = capacity - level - cost
 if room >= 0 and cost > 0 then
@@ -32,10 +40,10 @@ if room >= 0 and cost > 0 then
 elseif cost == 0 or not clamped then
   return room
 end
-local value = string.format("%d", now + math.floor(level / rate))
 local rest = level % rate
+local value = now + (level - rest) / rate
 if rest > 0 then
-  value = value .. string.format(":%d", rest)
+  value = string.format("%d:%d", value, rest)
 end
 redis.call("SET", KEYS[1], value, "PX", ARGV[4])
 return room

@@ -8,27 +8,28 @@
 -- ARGV[5..]  of each run: the cost of a request, ticks, and how many requests there are
 --
 -- Returns  of each run: the room in the bucket before it, ticks, of which as many are admitted as fit; or the code of an error
-local find, match, format, floor = string.find, string.match, string.format, math.floor
-local capacity, rate, ttl = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local find, call, pcall = string.find, redis.call, redis.pcall
+local capacity, rate, ttl = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
 local now = tonumber(ARGV[4])
 if not now then
-  local time = redis.call("TIME")
+  local time = call("TIME")
   now = time[1] * 1000000 + time[2]
 end
 local rooms = {}
-for i, bucket in ipairs(KEYS) do
-  local cost, count = tonumber(ARGV[2 * i + 3]), tonumber(ARGV[2 * i + 4])
+for i = 1, #KEYS do
+  local bucket, cost, count = KEYS[i], ARGV[2 * i + 3] + 0, ARGV[2 * i + 4] + 0
   local level, clamped, fault = 0, false, nil
-  local stored = redis.pcall("GET", bucket)
+  local stored = pcall("GET", bucket)
   if type(stored) == "table" then
-    fault = match(stored.err, "^%S+")
+    fault = string.match(stored.err, "^%S+")
   elseif stored then
     local at, rest = stored, 0
-    if not find(stored, "^%d+$") then
-      at, rest = match(stored, "^(%d+):(%d*)$")
+    if stored == "" or find(stored, "%D") then
+      at, rest = string.match(stored, "^(%d+):(%d*)$")
+      rest = tonumber(rest) or 0
     end
     if at then
-      level = (at - now) * rate + (tonumber(rest) or 0)
+      level = (at - now) * rate + rest
       if level < 0 then
         level = 0
       end
@@ -42,17 +43,20 @@ for i, bucket in ipairs(KEYS) do
   end
   local room = capacity - level
   rooms[i] = fault or room
-  local taken = 0
   if not fault and cost > 0 then
-    taken = math.min(count, floor(room / cost))
-  end
-  if taken > 0 or (clamped and cost > 0) then
-    level = level + taken * cost
-    local value, rest = format("%d", now + floor(level / rate)), level % rate
-    if rest > 0 then
-      value = value .. format(":%d", rest)
+    local taken = (room - room % cost) / cost
+    if taken > count then
+      taken = count
     end
-    redis.call("SET", bucket, value, "PX", ttl)
+    if taken > 0 or clamped then
+      level = level + taken * cost
+      local rest = level % rate
+      local value = now + (level - rest) / rate
+      if rest > 0 then
+        value = string.format("%d:%d", value, rest)
+      end
+      call("SET", bucket, value, "PX", ttl)
+    end
   end
 end
 return rooms
