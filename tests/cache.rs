@@ -16,6 +16,7 @@ use tokio::sync::{Notify, oneshot};
 mod overload;
 mod shared;
 mod stale;
+mod update;
 
 on_every_backend!(
     a_value_is_loaded_once_and_then_served,

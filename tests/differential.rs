@@ -292,14 +292,22 @@ fn cache_scripts_equal_their_twins() {
         "redis-cache/begin",
         "redis-cache/commit",
         "redis-cache/abandon",
+        "redis-cache/hold",
         "redis-cache/keep",
         "redis-cache/invalidate",
         "redis-cache/insert",
     ];
-    let values = &["00000000000000000000000000000000", "11111111111111111111111111111111w", "value", ""];
+    let values = &[
+        "00000000000000000000000000000000",
+        "11111111111111111111111111111111w",
+        "222222222222222222222222222222u",
+        "p",
+        "",
+    ];
     check(steps(scripts, values, 0..10), |name, token, number| {
         let text = |text: &str| OwnedArg::Text(text.to_owned());
         let entry = |number: i64| format!("{number}").repeat(40 + number as usize);
+        let writer = format!("{token}").repeat(31) + "u";
         let (token, channel, message) = (OwnedArg::Text(format!("{token}").repeat(32)), text("news"), text("message"));
         match name.split_once('/').unwrap().1 {
             "begin" => {
@@ -310,7 +318,9 @@ fn cache_scripts_equal_their_twins() {
             "abandon" if number % 2 == 0 => vec![token, OwnedArg::Int(0), channel, message],
             "abandon" => vec![token, hours(number), channel, message],
             "keep" => vec![token, hours(number)],
-            "invalidate" => vec![channel, message],
+            "invalidate" if number % 2 == 0 => vec![channel, message, OwnedArg::Int(0)],
+            "invalidate" => vec![channel, message, hours(number)],
+            "hold" => vec![OwnedArg::Text(writer), hours(number), channel, message],
             _ => vec![OwnedArg::Text(entry(number)), hours(number), channel, message],
         }
     });

@@ -2,7 +2,7 @@
 --
 -- KEYS[1]  the entry
 -- KEYS[2]  the lease: holds the token of the load that may store, with a w behind it if somebody waits
--- ARGV[1]  the load's token, 32 characters
+-- ARGV[1]  the load's token
 -- ARGV[2]  the entry
 -- ARGV[3]  time to live, milliseconds
 -- ARGV[4]  channel
@@ -16,7 +16,7 @@ if lease ~= ARGV[1] and lease ~= ARGV[1] .. "w" then
 end
 redis.call("SET", KEYS[1], ARGV[2], "PX", ARGV[3])
 redis.call("DEL", KEYS[2])
-if #lease > 32 then
+if lease ~= ARGV[1] then
   redis.call("PUBLISH", ARGV[4], #ARGV[2] <= tonumber(ARGV[6]) and ARGV[5] .. ARGV[2] or ARGV[5])
 end
 return 1

@@ -1,7 +1,7 @@
 -- Prolong the lease of a load that goes on.
 --
 -- KEYS[1]  the lease: holds the token of the load that may store, with a w behind it if somebody waits
--- ARGV[1]  the load's token, 32 characters
+-- ARGV[1]  the load's token
 -- ARGV[2]  how long the lease runs from now, milliseconds
 --
 -- Returns  1 if prolonged, 0 if it is not this load's any more

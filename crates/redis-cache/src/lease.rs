@@ -32,6 +32,12 @@ pub(crate) struct Lease {
     began: (u64, Instant),
 }
 
+impl Lease {
+    pub(crate) fn begun(token: String, now: u64) -> Self {
+        Self { token, began: (now, Instant::now()) }
+    }
+}
+
 /// What asking for the lease brings.
 pub(crate) enum Leave<V> {
     Ours(Lease),
@@ -48,7 +54,7 @@ pub(crate) enum Leave<V> {
 /// Entries up to here travel with the message that they are there.
 const RIDES: i64 = 8 << 10;
 /// How soon to look again where there is no news.
-const LOOK: Duration = Duration::from_millis(20);
+pub(crate) const LOOK: Duration = Duration::from_millis(20);
 
 impl<V> Remote<V> {
     /// Asks for the lease once.
@@ -71,7 +77,7 @@ impl<V> Remote<V> {
                 now => {
                     let now = now.unsigned_abs();
                     self.clock.set(now);
-                    (Leave::Ours(Lease { token, began: (now, Instant::now()) }), Bytes::new(), 0)
+                    (Leave::Ours(Lease::begun(token, now)), Bytes::new(), 0)
                 }
             },
             Err(error) if is_away(&error) => (Leave::Away, Bytes::new(), 0),
@@ -103,12 +109,12 @@ impl<V> Remote<V> {
         Ok(self.run(&COMMIT, &[&keys.entry, &keys.lease], &args).await? == Reply::Int(1))
     }
 
-    /// Gives the lease up; nobody else loads for `pause` then.
-    pub(crate) async fn abandon(&self, keys: &Keys, lease: &Lease, pause: Duration) -> Result<()> {
+    /// Gives the lease up, and says whether it was still held; nothing that is loaded is stored for `pause` then.
+    pub(crate) async fn abandon(&self, keys: &Keys, lease: &Lease, pause: Duration) -> Result<bool> {
         let message = Kind::Abandoned.of(&keys.entry);
         let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
         let args = [lease.token.as_str().into(), Arg::Int(pause), self.channel(), Arg::Bytes(&message)];
-        self.run(&ABANDON, &[&keys.lease], &args).await.map(drop)
+        Ok(self.run(&ABANDON, &[&keys.lease], &args).await? == Reply::Int(1))
     }
 }
 

@@ -17,6 +17,7 @@ mod refresh;
 mod remote;
 mod script;
 mod stats;
+mod update;
 mod write;
 
 /// The contract this crate is built on, with the stores' traits and `MemoryStore`.

@@ -128,13 +128,20 @@ impl<V: Send + Sync + 'static> Load<V> {
 }
 
 impl<V: Send + Sync + 'static> Inner<V> {
-    /// Runs the loader in a task of its own, so that its panic or its time-out ends nothing else.
     async fn run_loader(&self, loading: Loading<V>, lease: Option<(&Keys, &Lease)>) -> Outcome<V> {
         self.remote.counters.loads.count();
         let _heart = lease.map(|(keys, lease)| Heartbeat::of(self.remote.clone(), keys, lease));
-        let mut task = Aborts(tokio::spawn(loading));
+        Ok(self.in_time(loading).await?.map(Arc::new))
+    }
+
+    /// Runs what a caller brought in a task of its own, so that its panic or its time-out ends nothing else.
+    pub(crate) async fn in_time<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Box<dyn StdError + Send + Sync>>> + Send + 'static,
+    ) -> Result<T, CacheError> {
+        let mut task = Aborts(tokio::spawn(work));
         match timeout(self.remote.options.load_timeout, &mut task.0).await {
-            Ok(Ok(Ok(value))) => Ok(value.map(Arc::new)),
+            Ok(Ok(Ok(brought))) => Ok(brought),
             Ok(Ok(Err(error))) => Err(CacheError::Load(error.into())),
             Ok(Err(_)) => Err(CacheError::LoadAborted),
             Err(_) => Err(CacheError::LoadTimeout),
@@ -154,10 +161,10 @@ impl<V: Send + Sync + 'static> Inner<V> {
                 Err(error) => {
                     tracing::warn!(%error, "a loaded value is not cached");
                     // The lease would keep others from loading.
-                    self.remote.abandon(keys, lease, Duration::ZERO).await
+                    self.remote.abandon(keys, lease, Duration::ZERO).await.map(drop)
                 }
             },
-            Err(_) => self.remote.abandon(keys, lease, pause).await,
+            Err(_) => self.remote.abandon(keys, lease, pause).await.map(drop),
         };
         if let Err(error) = settled {
             tracing::warn!(%error, "a lease is left to run out");

@@ -44,6 +44,9 @@ pub struct CacheOptions {
     /// How many loads wait for that; the rest is [`CacheError::Overloaded`](crate::CacheError::Overloaded), or what is past its TTL.
     /// Default: 4096.
     pub max_queued_loads: usize,
+    /// For how long after an invalidation what is loaded is not stored, because the loader may read from a replica of the database that
+    /// has not heard of the change. Every process loads for itself meanwhile. Default: zero.
+    pub replica_lag: Duration,
     /// Tells values of one form from those of another; one with another schema is a miss, and is replaced. Default: 0.
     pub schema: u32,
     /// What values go through on their way to the store, such as compression. Default: none.
@@ -66,6 +69,7 @@ impl Default for CacheOptions {
             lease: Duration::from_secs(3),
             max_loads: 64,
             max_queued_loads: 4096,
+            replica_lag: Duration::ZERO,
             schema: 0,
             transform: None,
         }
@@ -164,6 +168,13 @@ impl CacheOptions {
         self
     }
 
+    /// Sets [`replica_lag`](Self::replica_lag).
+    #[must_use]
+    pub fn replica_lag(mut self, time: Duration) -> Self {
+        self.replica_lag = time;
+        self
+    }
+
     /// Sets [`schema`](Self::schema).
     #[must_use]
     pub fn schema(mut self, schema: u32) -> Self {
@@ -176,6 +187,10 @@ impl CacheOptions {
     pub fn transform(mut self, transform: Arc<dyn Transform>) -> Self {
         self.transform = Some(transform);
         self
+    }
+
+    pub(crate) fn lag_millis(&self) -> i64 {
+        i64::try_from(self.replica_lag.as_millis()).unwrap_or(i64::MAX)
     }
 
     pub(crate) fn check(&self) -> Result<()> {
@@ -195,6 +210,7 @@ impl CacheOptions {
             ("stale_while_revalidate", self.stale_while_revalidate),
             ("stale_if_error", self.stale_if_error),
             ("error_backoff", self.error_backoff),
+            ("replica_lag", self.replica_lag),
             ("soft_timeout", self.soft_timeout.unwrap_or_default()),
         ];
         if let Some((field, _)) = times.into_iter().find(|(_, time)| *time > LONGEST) {

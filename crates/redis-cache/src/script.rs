@@ -6,12 +6,13 @@ pub(crate) static BEGIN: Script = Script::new("redis-cache/begin", include_str!(
 pub(crate) static COMMIT: Script = Script::new("redis-cache/commit", include_str!("../lua/commit.lua"), commit);
 pub(crate) static ABANDON: Script = Script::new("redis-cache/abandon", include_str!("../lua/abandon.lua"), abandon);
 pub(crate) static KEEP: Script = Script::new("redis-cache/keep", include_str!("../lua/keep.lua"), keep);
+pub(crate) static HOLD: Script = Script::new("redis-cache/hold", include_str!("../lua/hold.lua"), hold);
 pub(crate) static INVALIDATE: Script =
     Script::new("redis-cache/invalidate", include_str!("../lua/invalidate.lua"), invalidate);
 pub(crate) static INSERT: Script = Script::new("redis-cache/insert", include_str!("../lua/insert.lua"), insert);
 
 /// Every script of this crate, for those who audit, preload or compare them.
-pub static SCRIPTS: [&Script; 6] = [&ABANDON, &BEGIN, &COMMIT, &INSERT, &INVALIDATE, &KEEP];
+pub static SCRIPTS: [&Script; 7] = [&ABANDON, &BEGIN, &COMMIT, &HOLD, &INSERT, &INVALIDATE, &KEEP];
 
 /// Where the time stands in an entry.
 const TIME: std::ops::Range<usize> = 16..24;
@@ -28,17 +29,40 @@ fn begin(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result
         store.set(lease, token.to_bytes().into_owned(), Some(ttl));
         return Ok(Reply::Int(millis(store)));
     };
+    let rest = rest(store, lease, ttl);
+    match held.last() {
+        Some(b'p') => return Ok(Reply::Int(0)),
+        Some(b'w') => {}
+        _ if waits.to_int()? == 1 => store.set(lease, [&*held, b"w"].concat(), Some(rest)),
+        _ => {}
+    }
+    Ok(Reply::Int(-1 - rest))
+}
+
+/// How long a lease runs; one that would never end gets an end.
+fn rest(store: &mut TwinContext<'_>, lease: &str, ttl: i64) -> i64 {
     if store.pttl(lease) < 0 {
         store.pexpire(lease, ttl);
     }
-    let rest = store.pttl(lease);
-    if held.get(32..) == Some(b"p") {
-        return Ok(Reply::Int(0));
+    store.pttl(lease)
+}
+
+fn hold(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
+    let (&[entry, lease], &[token, ttl, channel, message]) = (keys, args) else { return Err(Error::wrong_arity()) };
+    let ttl = ttl.to_int()?;
+    if let Some(held) = store.get(lease)?
+        && held.contains(&b'u')
+    {
+        let rest = rest(store, lease, ttl);
+        if held.last() != Some(&b'w') {
+            store.set(lease, [&*held, b"w"].concat(), Some(rest));
+        }
+        return Ok(Reply::Int(-1 - rest));
     }
-    if waits.to_int()? == 1 && held.len() == 32 {
-        store.set(lease, [&*held, b"w"].concat(), Some(rest));
-    }
-    Ok(Reply::Int(-1 - rest))
+    store.set(lease, token.to_bytes().into_owned(), Some(ttl));
+    store.delete(entry);
+    publish(store, channel, &message.to_bytes())?;
+    Ok(Reply::Int(millis(store)))
 }
 
 /// Whether the lease is this load's, and if so, whether somebody waits.
@@ -86,9 +110,12 @@ fn keep(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<
 }
 
 fn invalidate(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
-    let (&[entry, lease], &[channel, message]) = (keys, args) else { return Err(Error::wrong_arity()) };
+    let (&[entry, lease], &[channel, message, pause]) = (keys, args) else { return Err(Error::wrong_arity()) };
     let gone = store.delete(entry);
-    store.delete(lease);
+    match pause.to_int()? {
+        0 => drop(store.delete(lease)),
+        pause => store.set(lease, "p", Some(pause)),
+    }
     publish(store, channel, &message.to_bytes())?;
     Ok(Reply::Int(i64::from(gone)))
 }

@@ -16,8 +16,9 @@ impl<V> Cache<V> {
     pub async fn invalidate(&self, key: &str) -> Result<(), CacheError> {
         let (remote, keys) = (&self.inner.remote, self.inner.keys(key)?);
         let message = Kind::Invalidated.of(&keys.entry);
+        let args = [remote.channel(), Arg::Bytes(&message), Arg::Int(remote.options.lag_millis())];
         self.inner.forget(&keys.entry);
-        remote.run(&INVALIDATE, &[&keys.entry, &keys.lease], &[remote.channel(), Arg::Bytes(&message)]).await?;
+        remote.run(&INVALIDATE, &[&keys.entry, &keys.lease], &args).await?;
         // One that began meanwhile may have read what was there before.
         self.inner.forget(&keys.entry);
         Ok(())
