@@ -13,6 +13,7 @@ use std::{
 };
 use tokio::sync::{Notify, oneshot};
 
+mod many;
 mod overload;
 mod shared;
 mod stale;

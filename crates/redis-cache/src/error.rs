@@ -26,6 +26,10 @@ pub enum CacheError {
 }
 
 impl CacheError {
+    pub(crate) fn of_loader(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Load(error.into().into())
+    }
+
     /// Whether the same call may well succeed later.
     pub fn is_temporary(&self) -> bool {
         match self {

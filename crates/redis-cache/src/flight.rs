@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::oneshot,
+    sync::oneshot::{self, error::TryRecvError},
     time::{Instant, timeout},
 };
 
@@ -204,6 +204,15 @@ impl<V> Seat<V> {
 }
 
 impl<V> Ride<V> {
+    /// What the others have found by now; the ride itself if they have not.
+    pub(crate) fn try_ticket(mut self) -> Result<Option<Ticket<V>>, Self> {
+        match self.ticket.try_recv() {
+            Ok(ticket) => Ok(Some(ticket)),
+            Err(TryRecvError::Closed) => Ok(None),
+            Err(TryRecvError::Empty) => Err(self),
+        }
+    }
+
     /// What the others find; `None` to come again, because whoever looks does not go on.
     pub(crate) async fn ticket(mut self, key: &str) -> Option<Ticket<V>> {
         loop {

@@ -1,5 +1,6 @@
 use crate::{
     CacheError,
+    batch::Berth,
     cache::Inner,
     entry::Times,
     found::Found,
@@ -126,17 +127,22 @@ impl<V: Send + Sync + 'static> Inner<V> {
         self: &Arc<Self>,
         keys: &Keys,
         mark: &Bytes,
+        mut berth: Option<&Berth<V>>,
     ) -> Result<(Leave<V>, Option<SemaphorePermit<'_>>), CacheError> {
         let remote = &self.remote;
         let by = Instant::now() + remote.options.load_timeout;
         let mut mark = mark.clone();
         loop {
-            let permit = self.permits.acquire(&remote.options).await?;
+            // A batch has one permit for all of its keys.
+            let permit = match berth {
+                Some(_) => None,
+                None => Some(self.permits.acquire(&remote.options).await?),
+            };
             let heard = remote.news.is_open();
             let mut wait = remote.news.wait(&keys.entry);
             let (leave, newer, rest) = remote.ask(keys, &mark, true).await?;
             if !matches!(leave, Leave::Taken) || Instant::now() >= by {
-                return Ok((leave, Some(permit)));
+                return Ok((leave, permit));
             }
             if newer != mark {
                 // Somebody stored what does not decode here: it is replaced.
@@ -144,6 +150,9 @@ impl<V: Send + Sync + 'static> Inner<V> {
                 continue;
             }
             drop(permit);
+            if let Some(berth) = berth.take() {
+                berth.leave();
+            }
             let hears = heard || matches!(timeout_at(by, self.listen()).await, Ok(Ok(true)));
             if hears && !heard {
                 continue;

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod batch;
 mod cache;
 mod clock;
 mod entry;
@@ -8,6 +9,7 @@ mod flight;
 mod found;
 mod lease;
 mod load;
+mod many;
 mod message;
 mod news;
 mod options;

@@ -1,5 +1,6 @@
 use crate::{
     CacheError,
+    batch::Berth,
     cache::Inner,
     flight::{Flight, Outcome},
     found::Found,
@@ -7,7 +8,6 @@ use crate::{
 };
 use bytes::Bytes;
 use std::{
-    error::Error as StdError,
     pin::{Pin, pin},
     sync::Arc,
     time::Duration,
@@ -15,16 +15,18 @@ use std::{
 use tokio::{task::JoinHandle, time::timeout};
 
 /// What a caller's loader returned: the load itself, not begun.
-pub(crate) type Loading<V> = Pin<Box<dyn Future<Output = Result<Option<V>, Box<dyn StdError + Send + Sync>>> + Send>>;
+pub(crate) type Loading<V> = Pin<Box<dyn Future<Output = Result<Option<V>, CacheError>> + Send>>;
 
 /// One load of a key.
-pub(crate) struct Load<V> {
+pub(crate) struct Load<V: Send + Sync + 'static> {
     pub(crate) inner: Arc<Inner<V>>,
     pub(crate) keys: Keys,
     /// The entry that is to be replaced.
     pub(crate) mark: Bytes,
     /// What is served if the load fails.
     pub(crate) fallback: Option<Found<V>>,
+    /// The place of the load in a batch, if it is part of one.
+    pub(crate) berth: Option<Arc<Berth<V>>>,
     pub(crate) loading: Loading<V>,
 }
 
@@ -72,9 +74,9 @@ impl<V: Send + Sync + 'static> Load<V> {
     }
 
     async fn bring(self, flight: u64, has_fallback: bool) -> (Outcome<V>, For) {
-        let Self { inner, keys, mark, loading, .. } = self;
+        let Self { inner, keys, mark, berth, loading, .. } = self;
         let (remote, options) = (&inner.remote, &inner.remote.options);
-        let (leave, permit) = match inner.lease(&keys, &mark).await {
+        let (leave, permit) = match inner.lease(&keys, &mark, berth.as_deref()).await {
             Ok(leave) => leave,
             Err(error) => return (Err(error), For::Everybody),
         };
@@ -137,12 +139,11 @@ impl<V: Send + Sync + 'static> Inner<V> {
     /// Runs what a caller brought in a task of its own, so that its panic or its time-out ends nothing else.
     pub(crate) async fn in_time<T: Send + 'static>(
         &self,
-        work: impl Future<Output = Result<T, Box<dyn StdError + Send + Sync>>> + Send + 'static,
+        work: impl Future<Output = Result<T, CacheError>> + Send + 'static,
     ) -> Result<T, CacheError> {
         let mut task = Aborts(tokio::spawn(work));
         match timeout(self.remote.options.load_timeout, &mut task.0).await {
-            Ok(Ok(Ok(brought))) => Ok(brought),
-            Ok(Ok(Err(error))) => Err(CacheError::Load(error.into())),
+            Ok(Ok(brought)) => brought,
             Ok(Err(_)) => Err(CacheError::LoadAborted),
             Err(_) => Err(CacheError::LoadTimeout),
         }

@@ -49,7 +49,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
     {
         let loader = || -> Loading<V> {
             let loading = loader();
-            Box::pin(async { loading.await.map_err(Into::into) })
+            Box::pin(async { loading.await.map_err(CacheError::of_loader) })
         };
         self.inner.read(key, loader).await
     }
@@ -102,7 +102,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
                 return Err(error);
             }
         };
-        let load = Load { inner: self.clone(), keys: self.keys(key)?, mark, fallback, loading: loader() };
+        let load = Load { inner: self.clone(), keys: self.keys(key)?, mark, fallback, berth: None, loading: loader() };
         let (flight, ticket) = lead.take_off();
         tokio::spawn(load.fly(flight));
         match ticket.await {
@@ -112,7 +112,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
     }
 
     /// Loads what is served already, unless that is under way.
-    fn refresh(
+    pub(crate) fn refresh(
         self: &Arc<Self>,
         key: &str,
         found: Found<V>,
@@ -121,7 +121,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
         let keys = self.keys(key)?;
         if let Some(refresh) = self.refreshes.begin(&keys.entry) {
             let mark = Bytes::copy_from_slice(&found.mark);
-            let load = Load { inner: self.clone(), keys, mark, fallback: Some(found), loading: loader() };
+            let load = Load { inner: self.clone(), keys, mark, fallback: Some(found), berth: None, loading: loader() };
             tokio::spawn(async move {
                 load.refresh().await;
                 drop(refresh);
@@ -131,7 +131,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
     }
 
     /// What is to be done with an entry. No round trip, but for one when the server's clock is not known and matters.
-    async fn freshness(&self, key: &str, found: &Found<V>) -> Freshness {
+    pub(crate) async fn freshness(&self, key: &str, found: &Found<V>) -> Freshness {
         let options = &self.remote.options;
         if found.times.stale_for == 0 && options.early_refresh == 0.0 {
             return Freshness::Fresh;

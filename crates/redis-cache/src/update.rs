@@ -29,7 +29,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
         let (cache, key, keys, writing) = (self.clone(), key.to_owned(), self.inner.keys(key)?, writer());
-        let writing = async { writing.await.map_err(Into::into) };
+        let writing = async { writing.await.map_err(CacheError::of_loader) };
         spawned(async move {
             let lease = cache.inner.hold(&keys).await?;
             let written = cache.inner.run_writer(&keys, &lease, writing).await;
@@ -50,7 +50,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
         let (cache, key, keys, writing) = (self.clone(), key.to_owned(), self.inner.keys(key)?, writer());
-        let writing = async { writing.await.map_err(Into::into) };
+        let writing = async { writing.await.map_err(CacheError::of_loader) };
         spawned(async move {
             let (inner, lease) = (&cache.inner, cache.inner.hold(&keys).await?);
             match inner.run_writer(&keys, &lease, writing).await {
@@ -115,7 +115,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
         &self,
         keys: &Keys,
         lease: &Lease,
-        writing: impl Future<Output = Result<T, Box<dyn StdError + Send + Sync>>> + Send + 'static,
+        writing: impl Future<Output = Result<T, CacheError>> + Send + 'static,
     ) -> Result<T, CacheError> {
         let _heart = Heartbeat::of(self.remote.clone(), keys, lease);
         self.in_time(writing).await
