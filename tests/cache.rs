@@ -17,6 +17,7 @@ mod many;
 mod overload;
 mod shared;
 mod stale;
+mod tags;
 mod update;
 
 on_every_backend!(

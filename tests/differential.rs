@@ -105,6 +105,7 @@ async fn take(
                 "redis-lock/look" => &[&keys[0], &keys[2]],
                 "redis-ratelimit/check_all" => &[&keys[0], &keys[2]],
                 "redis-cache/abandon" | "redis-cache/keep" => &[&keys[1]],
+                "redis-cache/generation" | "redis-cache/renew" => &[&keys[2]],
                 _ if name.starts_with("redis-cache/") => &[&keys[0], &keys[1]],
                 _ => &[&keys[0]],
             };
@@ -294,6 +295,8 @@ fn cache_scripts_equal_their_twins() {
         "redis-cache/abandon",
         "redis-cache/hold",
         "redis-cache/keep",
+        "redis-cache/generation",
+        "redis-cache/renew",
         "redis-cache/invalidate",
         "redis-cache/insert",
     ];
@@ -320,6 +323,8 @@ fn cache_scripts_equal_their_twins() {
             "keep" => vec![token, hours(number)],
             "invalidate" if number % 2 == 0 => vec![channel, message, OwnedArg::Int(0)],
             "invalidate" => vec![channel, message, hours(number)],
+            "generation" => vec![OwnedArg::Text(format!("{number:08}")), hours(number)],
+            "renew" => vec![OwnedArg::Text(format!("{number:08}")), hours(number), channel, message],
             "hold" => vec![OwnedArg::Text(writer), hours(number), channel, message],
             _ => vec![OwnedArg::Text(entry(number)), hours(number), channel, message],
         }

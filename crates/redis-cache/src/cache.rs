@@ -73,6 +73,11 @@ impl<V> Inner<V> {
         Ok(Keys { entry: keys.key(key, "")?, lease: keys.key(key, "load")? })
     }
 
+    /// The tag that all entries have.
+    pub(crate) fn all(&self) -> Option<String> {
+        self.remote.options.clearable.then(String::new)
+    }
+
     /// Shares with nobody who asks from now on what was asked for before.
     pub(crate) fn forget(&self, key: &str) {
         self.refreshes.forget(key);
@@ -96,6 +101,8 @@ impl<V: Send + Sync + 'static> Reader for Watch<V> {
             inner.forget(key);
         }
     }
+
+    fn renewed(&self, _tag: &str) {}
 
     fn missed(&self) {}
 }

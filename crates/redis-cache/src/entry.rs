@@ -1,3 +1,4 @@
+use crate::tags::Tags;
 use bytes::Bytes;
 
 /// What a key of the cache holds: a header, and behind it the encoded value.
@@ -20,6 +21,7 @@ use bytes::Bytes;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) header: Header,
+    pub(crate) tags: Tags,
     /// `None` for the knowledge that there is none.
     pub(crate) payload: Option<Bytes>,
 }
@@ -50,9 +52,9 @@ pub(crate) const HEADER: usize = 32;
 
 impl Header {
     /// The bytes of an entry with this header, before a payload if there is one.
-    pub(crate) fn entry(&self, payload: Option<&[u8]>) -> Vec<u8> {
+    pub(crate) fn entry(&self, tags: &Tags, payload: Option<&[u8]>) -> Vec<u8> {
         let Self { transform, codec, schema, times } = *self;
-        let mut bytes = Vec::with_capacity(HEADER + payload.map_or(0, <[u8]>::len));
+        let mut bytes = Vec::with_capacity(HEADER + tags.0.len() + payload.map_or(0, <[u8]>::len));
         bytes.extend_from_slice(&[
             MAGIC,
             VERSION,
@@ -68,6 +70,8 @@ impl Header {
         bytes.extend_from_slice(&times.loaded_at.to_le_bytes());
         bytes.extend_from_slice(&times.fresh_for.to_le_bytes());
         bytes.extend_from_slice(&times.stale_for.to_le_bytes());
+        bytes[6..8].copy_from_slice(&u16::try_from(tags.0.len()).unwrap_or_default().to_le_bytes());
+        bytes.extend_from_slice(&tags.0);
         bytes.extend_from_slice(payload.unwrap_or_default());
         bytes
     }
@@ -87,11 +91,13 @@ impl Entry {
         };
         let start = HEADER + usize::from(u16::from_le_bytes([low, high]));
         let payload = match kind {
-            VALUE if start <= bytes.len() => Some(bytes.slice(start..)),
+            _ if start > bytes.len() => return None,
+            VALUE => Some(bytes.slice(start..)),
             NULL if start == bytes.len() => None,
             _ => return None,
         };
-        Some(Self { header: Header { transform, codec, schema: int(8), times }, payload })
+        let tags = Tags(bytes.slice(HEADER..start));
+        Some(Self { header: Header { transform, codec, schema: int(8), times }, tags, payload })
     }
 
     /// What tells this entry from the one that replaces it.
@@ -112,22 +118,25 @@ mod tests {
 
     #[test]
     fn version_1_stands_byte_for_byte() {
-        assert_eq!(HEADER.entry(Some(b"ab")), GOLDEN);
-        let entry = Entry { header: HEADER, payload: Some(Bytes::from_static(b"ab")) };
+        assert_eq!(HEADER.entry(&Tags::default(), Some(b"ab")), GOLDEN);
+        let entry = Entry { header: HEADER, tags: Tags::default(), payload: Some(Bytes::from_static(b"ab")) };
         assert_eq!(Entry::decode(&Bytes::from_static(GOLDEN)), Some(entry));
     }
 
     #[test]
     fn an_empty_value_is_not_the_null() {
         for payload in [None, Some(Bytes::new())] {
-            let bytes = HEADER.entry(payload.as_deref());
-            assert_eq!(Entry::decode(&bytes.into()), Some(Entry { header: HEADER, payload }));
+            for tags in [Tags::default(), Tags::encode([("tag", [7; 8])].into_iter())] {
+                let bytes = HEADER.entry(&tags, payload.as_deref());
+                let entry = Entry { header: HEADER, tags, payload: payload.clone() };
+                assert_eq!(Entry::decode(&bytes.into()), Some(entry));
+            }
         }
     }
 
     #[test]
     fn what_a_later_version_adds_before_the_value_is_skipped() {
-        let mut bytes = HEADER.entry(Some(b"newab"));
+        let mut bytes = HEADER.entry(&Tags::default(), Some(b"newab"));
         bytes[6] = 3;
         assert_eq!(Entry::decode(&bytes.clone().into()).unwrap().payload.unwrap(), &b"ab"[..]);
         bytes[6] = 6;
@@ -144,7 +153,7 @@ mod tests {
         for cut in 0..super::HEADER {
             assert_eq!(Entry::decode(&GOLDEN[..cut].to_vec().into()), None);
         }
-        let mut null = HEADER.entry(None);
+        let mut null = HEADER.entry(&Tags::default(), None);
         null.push(b'x');
         assert_eq!(Entry::decode(&null.into()), None);
     }

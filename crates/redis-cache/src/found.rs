@@ -1,6 +1,7 @@
 use crate::{
     CacheOptions,
     entry::{HEADER, Times},
+    tags::Tags,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -22,6 +23,7 @@ pub(crate) struct Found<V> {
     pub(crate) times: Times,
     /// What tells it from the entry that replaces it.
     pub(crate) mark: [u8; HEADER],
+    pub(crate) tags: Tags,
 }
 
 /// What is to be done with an entry.
@@ -54,7 +56,7 @@ impl Times {
 
 impl<V> Clone for Found<V> {
     fn clone(&self) -> Self {
-        Self { value: self.value.clone(), ..*self }
+        Self { value: self.value.clone(), times: self.times, mark: self.mark, tags: self.tags.clone() }
     }
 }
 

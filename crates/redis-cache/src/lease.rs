@@ -8,6 +8,7 @@ use crate::{
     news::News,
     remote::{Looked, Remote, is_away},
     script::{ABANDON, BEGIN, COMMIT, KEEP},
+    tags::Tags,
 };
 use bytes::Bytes;
 use kv_core::{Arg, Limits, Reply, Result};
@@ -31,11 +32,13 @@ pub(crate) struct Lease {
     token: String,
     /// When the load began, by the server's clock and by ours.
     began: (u64, Instant),
+    /// What the entry is tagged with.
+    tags: Tags,
 }
 
 impl Lease {
     pub(crate) fn begun(token: String, now: u64) -> Self {
-        Self { token, began: (now, Instant::now()) }
+        Self { token, began: (now, Instant::now()), tags: Tags::default() }
     }
 }
 
@@ -68,7 +71,7 @@ impl<V> Remote<V> {
             Arg::Int(i64::from(waits)),
         ];
         let (leave, mark, rest) = match self.run(&BEGIN, &[&keys.entry, &keys.lease], &args).await {
-            Ok(Reply::Bytes(entry)) => match self.read(&entry) {
+            Ok(Reply::Bytes(entry)) => match self.check(self.read(&entry)).await? {
                 Looked::Found(found) => (Leave::Found(found), Bytes::new(), 0),
                 Looked::Miss(mark) => (Leave::Taken, mark, 0),
             },
@@ -92,12 +95,27 @@ impl<V> Remote<V> {
         self.ask(keys, mark, false).await.map(|(leave, ..)| leave)
     }
 
+    /// The lease with the tags of a load that begins now; none if they are not to be had. One round trip, none without tags.
+    pub(crate) async fn tag(&self, keys: &Keys, mut lease: Lease, tags: &[String]) -> Option<Lease> {
+        match self.capture(tags).await {
+            Ok(tags) => {
+                lease.tags = tags;
+                Some(lease)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a load is not stored for want of its tags");
+                let _ = self.abandon(keys, &lease, Duration::ZERO).await;
+                None
+            }
+        }
+    }
+
     /// Stores what the load brought, unless the key was invalidated since it began. One round trip.
     pub(crate) async fn commit(&self, keys: &Keys, lease: &Lease, value: Option<&V>) -> Result<bool> {
         let (times, ttl) = self.times(value);
         let (loaded_at, began) = lease.began;
         let took = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
-        let entry = self.encode(value, Times { cost: took, loaded_at, ..times })?;
+        let entry = self.encode(value, Times { cost: took, loaded_at, ..times }, &lease.tags)?;
         let message = Kind::Stored.of(&keys.entry);
         let args = [
             lease.token.as_str().into(),
@@ -160,7 +178,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
             let rest = rest + Duration::from_millis(1);
             let look = by.min(Instant::now() + if hears { rest } else { rest.min(LOOK) });
             if let Ok(News::Stored(entry)) = timeout_at(look, wait.news()).await
-                && let Looked::Found(found) = remote.read(&entry)
+                && let Looked::Found(found) = remote.check(remote.read(&entry)).await?
             {
                 return Ok((Leave::Found(found), None));
             }

@@ -7,6 +7,7 @@ mod entry;
 mod error;
 mod flight;
 mod found;
+mod generations;
 mod lease;
 mod load;
 mod many;
@@ -19,9 +20,14 @@ mod refresh;
 mod remote;
 mod script;
 mod stats;
+mod tagged;
+mod tags;
 mod update;
 mod write;
 
 /// The contract this crate is built on, with the stores' traits and `MemoryStore`.
 pub use kv_core;
-pub use {cache::Cache, error::CacheError, found::Lookup, options::CacheOptions, script::SCRIPTS, stats::CacheStats};
+pub use {
+    cache::Cache, error::CacheError, found::Lookup, options::CacheOptions, script::SCRIPTS, stats::CacheStats,
+    tagged::Tagged,
+};

@@ -25,6 +25,7 @@ pub(crate) struct Load<V: Send + Sync + 'static> {
     pub(crate) mark: Bytes,
     /// What is served if the load fails.
     pub(crate) fallback: Option<Found<V>>,
+    pub(crate) tags: Vec<String>,
     /// The place of the load in a batch, if it is part of one.
     pub(crate) berth: Option<Arc<Berth<V>>>,
     pub(crate) loading: Loading<V>,
@@ -74,14 +75,14 @@ impl<V: Send + Sync + 'static> Load<V> {
     }
 
     async fn bring(self, flight: u64, has_fallback: bool) -> (Outcome<V>, For) {
-        let Self { inner, keys, mark, berth, loading, .. } = self;
+        let Self { inner, keys, mark, tags, berth, loading, .. } = self;
         let (remote, options) = (&inner.remote, &inner.remote.options);
         let (leave, permit) = match inner.lease(&keys, &mark, berth.as_deref()).await {
             Ok(leave) => leave,
             Err(error) => return (Err(error), For::Everybody),
         };
         let lease = match leave {
-            Leave::Ours(lease) => Some(lease),
+            Leave::Ours(lease) => remote.tag(&keys, lease, &tags).await,
             Leave::Found(found) => {
                 remote.count_hit(&found);
                 return (Ok(found.value), For::OnTime);
@@ -100,17 +101,19 @@ impl<V: Send + Sync + 'static> Load<V> {
         inner.flights.close(&keys.entry, flight);
         let pause = if has_fallback { options.error_backoff } else { Duration::ZERO };
         let stored = inner.settle(&keys, &lease, &outcome, pause).await;
-        let whom = if outcome.is_err() || stored { For::Everybody } else { For::OnTime };
+        // A tag may have been invalidated all the same.
+        let whom = if outcome.is_err() || stored && tags.is_empty() { For::Everybody } else { For::OnTime };
         (outcome, whom)
     }
 
     /// Loads for those who come later, unless somebody else does.
     pub(crate) async fn refresh(self) {
-        let Self { inner, keys, mark, loading, .. } = self;
+        let Self { inner, keys, mark, tags, loading, .. } = self;
         let (remote, options) = (&inner.remote, &inner.remote.options);
         let Ok(_permit) = inner.permits.try_acquire() else { return };
         match remote.try_lease(&keys, &mark).await {
             Ok(Leave::Ours(lease)) => {
+                let Some(lease) = remote.tag(&keys, lease, &tags).await else { return };
                 let outcome = inner.run_loader(loading, Some((&keys, &lease))).await;
                 if let Err(error) = &outcome {
                     tracing::warn!(%error, "a load ahead of time failed");

@@ -102,21 +102,18 @@ impl<V: Send + Sync + 'static> Inner<V> {
         known: &mut Known<V>,
     ) -> Result<(), CacheError> {
         let names: Vec<&str> = leads.iter().map(|(at, _)| &*ids[*at]).collect();
-        let entries = match self.remote.store.mget(&names).await {
-            Ok(entries) => entries,
+        let looked = match self.remote.look_many(&names).await {
+            Ok(looked) => looked,
+            Err(error) if is_away(&error) => names.iter().map(|_| Looked::Miss(Bytes::new())).collect(),
             Err(error) => {
-                self.remote.counters.store_errors.count();
-                if !is_away(&error) {
-                    let error = CacheError::from(error);
-                    leads.into_iter().for_each(|(_, lead)| lead.failed(&error));
-                    return Err(error);
-                }
-                vec![None; names.len()]
+                let error = CacheError::from(error);
+                leads.into_iter().for_each(|(_, lead)| lead.failed(&error));
+                return Err(error);
             }
         };
         let mut misses = Vec::new();
-        for ((at, lead), entry) in leads.into_iter().zip(entries) {
-            match entry.map_or(Looked::Miss(Bytes::new()), |entry| self.remote.read(&entry)) {
+        for ((at, lead), looked) in leads.into_iter().zip(looked) {
+            match looked {
                 Looked::Found(found) => {
                     let freshness = self.freshness(&ids[at], &found).await;
                     if freshness == Freshness::Fallback && !self.refreshes.is_paused(&ids[at]) {
@@ -128,7 +125,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
                     known[at] = Some(found.value.clone());
                     if freshness != Freshness::Fresh {
                         let alone = Batch::of(self.clone(), loader.clone(), 1).berth(keys[at]);
-                        self.refresh(keys[at], found, || alone.loading())?;
+                        self.refresh(keys[at], found, self.all().into_iter().collect(), || alone.loading())?;
                     }
                 }
                 Looked::Miss(mark) => misses.push((at, lead, mark, None)),
@@ -144,6 +141,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
                 keys: self.keys(keys[at])?,
                 mark,
                 fallback,
+                tags: self.all().into_iter().collect(),
                 berth: Some(berth.clone()),
                 loading: berth.loading(),
             };

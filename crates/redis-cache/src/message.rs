@@ -5,9 +5,9 @@ use bytes::Bytes;
 /// | byte | holds |
 /// |---|---|
 /// | 0 | version, 1 |
-/// | 1 | kind: 1 stored, 2 abandoned, 3 invalidated |
-/// | 2..6 | length of the key, little-endian |
-/// | 6.. | the key, and behind it the entry, for kind 1 and if it is small |
+/// | 1 | kind: 1 stored, 2 abandoned, 3 invalidated, 4 another generation of a tag |
+/// | 2..6 | length of the key or tag, little-endian |
+/// | 6.. | the key or tag, and behind it the entry, for kind 1 and if it is small |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Message {
     pub(crate) kind: Kind,
@@ -20,6 +20,7 @@ pub(crate) enum Kind {
     Stored,
     Abandoned,
     Invalidated,
+    Renewed,
 }
 
 const VERSION: u8 = 1;
@@ -44,6 +45,7 @@ impl Message {
             1 => Kind::Stored,
             2 => Kind::Abandoned,
             3 => Kind::Invalidated,
+            4 => Kind::Renewed,
             _ => return None,
         };
         let end = HEADER.checked_add(usize::try_from(u32::from_le_bytes([a, b, c, d])).ok()?)?;
@@ -62,7 +64,7 @@ mod tests {
         assert_eq!(bytes, &b"\x01\x03\x05\x00\x00\x00a:{b}rest"[..]);
         let entry = Bytes::from_static(b"rest");
         assert_eq!(Message::decode(&bytes), Some(Message { kind: Kind::Invalidated, key: "a:{b}".into(), entry }));
-        for kind in [Kind::Stored, Kind::Abandoned, Kind::Invalidated] {
+        for kind in [Kind::Stored, Kind::Abandoned, Kind::Invalidated, Kind::Renewed] {
             assert_eq!(Message::decode(&kind.of("k").into()).unwrap().kind, kind);
         }
     }

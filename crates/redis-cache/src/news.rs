@@ -29,6 +29,8 @@ pub(crate) struct Newsroom {
 pub(crate) trait Reader: Send + Sync + 'static {
     /// A key holds another entry now, or none.
     fn changed(&self, key: &str);
+    /// A tag has another generation.
+    fn renewed(&self, tag: &str);
     /// Any key may.
     fn missed(&self);
 }
@@ -172,6 +174,7 @@ async fn read(mut letters: Subscription, waits: Arc<Waits>, _open: Closes, reade
                 reader.changed(&key);
                 waits.tell(&key, &News::Look);
             }
+            Kind::Renewed => reader.renewed(&key),
         }
     }
     reader.missed();

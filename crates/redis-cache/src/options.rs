@@ -47,6 +47,8 @@ pub struct CacheOptions {
     /// For how long after an invalidation what is loaded is not stored, because the loader may read from a replica of the database that
     /// has not heard of the change. Every process loads for itself meanwhile. Default: zero.
     pub replica_lag: Duration,
+    /// Whether [`clear`](crate::Cache::clear) works, at the cost of a tag on every entry. Default: no.
+    pub clearable: bool,
     /// Tells values of one form from those of another; one with another schema is a miss, and is replaced. Default: 0.
     pub schema: u32,
     /// What values go through on their way to the store, such as compression. Default: none.
@@ -70,6 +72,7 @@ impl Default for CacheOptions {
             max_loads: 64,
             max_queued_loads: 4096,
             replica_lag: Duration::ZERO,
+            clearable: false,
             schema: 0,
             transform: None,
         }
@@ -172,6 +175,13 @@ impl CacheOptions {
     #[must_use]
     pub fn replica_lag(mut self, time: Duration) -> Self {
         self.replica_lag = time;
+        self
+    }
+
+    /// Sets [`clearable`](Self::clearable).
+    #[must_use]
+    pub fn clearable(mut self, clearable: bool) -> Self {
+        self.clearable = clearable;
         self
     }
 

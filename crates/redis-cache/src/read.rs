@@ -51,12 +51,17 @@ impl<V: Send + Sync + 'static> Cache<V> {
             let loading = loader();
             Box::pin(async { loading.await.map_err(CacheError::of_loader) })
         };
-        self.inner.read(key, loader).await
+        self.inner.read(key, self.inner.all().as_slice(), loader).await
     }
 }
 
 impl<V: Send + Sync + 'static> Inner<V> {
-    async fn read(self: &Arc<Self>, key: &str, loader: impl FnOnce() -> Loading<V>) -> Outcome<V> {
+    pub(crate) async fn read(
+        self: &Arc<Self>,
+        key: &str,
+        tags: &[String],
+        loader: impl FnOnce() -> Loading<V>,
+    ) -> Outcome<V> {
         let id = self.remote.keys.key(key, "")?;
         let lead = loop {
             match self.flights.join(&id) {
@@ -88,7 +93,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
                     lead.found(&found);
                     let value = found.value.clone();
                     if freshness != Freshness::Fresh {
-                        self.refresh(key, found, loader)?;
+                        self.refresh(key, found, tags.to_vec(), loader)?;
                     }
                     return Ok(value);
                 }
@@ -102,7 +107,15 @@ impl<V: Send + Sync + 'static> Inner<V> {
                 return Err(error);
             }
         };
-        let load = Load { inner: self.clone(), keys: self.keys(key)?, mark, fallback, berth: None, loading: loader() };
+        let load = Load {
+            inner: self.clone(),
+            keys: self.keys(key)?,
+            mark,
+            fallback,
+            tags: tags.to_vec(),
+            berth: None,
+            loading: loader(),
+        };
         let (flight, ticket) = lead.take_off();
         tokio::spawn(load.fly(flight));
         match ticket.await {
@@ -116,12 +129,14 @@ impl<V: Send + Sync + 'static> Inner<V> {
         self: &Arc<Self>,
         key: &str,
         found: Found<V>,
+        tags: Vec<String>,
         loader: impl FnOnce() -> Loading<V>,
     ) -> Result<(), CacheError> {
         let keys = self.keys(key)?;
         if let Some(refresh) = self.refreshes.begin(&keys.entry) {
             let mark = Bytes::copy_from_slice(&found.mark);
-            let load = Load { inner: self.clone(), keys, mark, fallback: Some(found), berth: None, loading: loader() };
+            let load =
+                Load { inner: self.clone(), keys, mark, fallback: Some(found), tags, berth: None, loading: loader() };
             tokio::spawn(async move {
                 load.refresh().await;
                 drop(refresh);

@@ -5,6 +5,7 @@ use crate::{
     found::Found,
     news::Newsroom,
     stats::Counters,
+    tags::Tags,
 };
 use bytes::Bytes;
 use kv_core::{Arg, Codec, ErrorKind, Keyspace, KvStore, KvStoreExt, Reply, Result, Script, Ttl};
@@ -29,11 +30,25 @@ pub(crate) enum Looked<V> {
 }
 
 impl<V> Remote<V> {
-    /// What the store knows of a key, by its full name. One round trip.
+    /// What the store knows of a key, by its full name. One round trip, two for an entry with tags.
     pub(crate) async fn look(&self, key: &str) -> Result<Looked<V>> {
         match self.store.get(key).await {
             Ok(None) => Ok(Looked::Miss(Bytes::new())),
-            Ok(Some(bytes)) => Ok(self.read(&bytes)),
+            Ok(Some(bytes)) => self.check(self.read(&bytes)).await,
+            Err(error) => {
+                self.counters.store_errors.count();
+                Err(error)
+            }
+        }
+    }
+
+    /// What the store knows of many keys. One round trip, two if there are entries with tags.
+    pub(crate) async fn look_many(&self, keys: &[&str]) -> Result<Vec<Looked<V>>> {
+        match self.store.mget(keys).await {
+            Ok(entries) => {
+                let read = |entry: Option<Bytes>| entry.map_or(Looked::Miss(Bytes::new()), |entry| self.read(&entry));
+                self.check_many(entries.into_iter().map(read).collect()).await
+            }
             Err(error) => {
                 self.counters.store_errors.count();
                 Err(error)
@@ -48,6 +63,28 @@ impl<V> Remote<V> {
         }
     }
 
+    /// The same, unless a tag of it was invalidated. One round trip for an entry with tags.
+    pub(crate) async fn check(&self, looked: Looked<V>) -> Result<Looked<V>> {
+        let one = self.check_many(vec![looked]).await?.pop();
+        Ok(one.unwrap_or(Looked::Miss(Bytes::new())))
+    }
+
+    /// The same for many, in one round trip.
+    pub(crate) async fn check_many(&self, mut looked: Vec<Looked<V>>) -> Result<Vec<Looked<V>>> {
+        let found = |looked: &Looked<V>| matches!(looked, Looked::Found(found) if !found.tags.is_empty());
+        if looked.iter().any(found) {
+            let current = self.current(&looked).await?;
+            for (looked, current) in looked.iter_mut().zip(current) {
+                if let Looked::Found(found) = looked
+                    && !current
+                {
+                    *looked = Looked::Miss(Bytes::copy_from_slice(&found.mark));
+                }
+            }
+        }
+        Ok(looked)
+    }
+
     /// Counts a read that the store answered.
     pub(crate) fn count_hit(&self, found: &Found<V>) {
         self.counters.hits.count();
@@ -58,8 +95,8 @@ impl<V> Remote<V> {
 
     fn decode(&self, bytes: &Bytes) -> Option<Found<V>> {
         let mark = *bytes.first_chunk()?;
-        let Entry { header: Header { transform, codec, schema, times }, payload } = Entry::decode(bytes)?;
-        let Some(payload) = payload else { return Some(Found { value: None, times, mark }) };
+        let Entry { header: Header { transform, codec, schema, times }, tags, payload } = Entry::decode(bytes)?;
+        let Some(payload) = payload else { return Some(Found { value: None, times, mark, tags }) };
         if (codec, schema) != (self.codec.id(), self.options.schema) {
             return None;
         }
@@ -70,19 +107,19 @@ impl<V> Remote<V> {
             ours.revert(&payload).ok()?.into()
         };
         let value = self.codec.decode(&plain).ok()?;
-        Some(Found { value: Some(Arc::new(value)), times, mark })
+        Some(Found { value: Some(Arc::new(value)), times, mark, tags })
     }
 
-    pub(crate) fn encode(&self, value: Option<&V>, times: Times) -> Result<Vec<u8>> {
+    pub(crate) fn encode(&self, value: Option<&V>, times: Times, tags: &Tags) -> Result<Vec<u8>> {
         let header = Header { transform: 0, codec: self.codec.id(), schema: self.options.schema, times };
-        let Some(value) = value else { return Ok(header.entry(None)) };
+        let Some(value) = value else { return Ok(header.entry(tags, None)) };
         let plain = self.codec.encode(value)?;
         if let Some(transform) = &self.options.transform
             && let Some(payload) = transform.apply(&plain)?
         {
-            return Ok(Header { transform: transform.id(), ..header }.entry(Some(&payload)));
+            return Ok(Header { transform: transform.id(), ..header }.entry(tags, Some(&payload)));
         }
-        Ok(header.entry(Some(&plain)))
+        Ok(header.entry(tags, Some(&plain)))
     }
 
     /// How long an entry that is loaded now is good for; and all that together, which is its time to live.

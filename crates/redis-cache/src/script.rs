@@ -6,13 +6,16 @@ pub(crate) static BEGIN: Script = Script::new("redis-cache/begin", include_str!(
 pub(crate) static COMMIT: Script = Script::new("redis-cache/commit", include_str!("../lua/commit.lua"), commit);
 pub(crate) static ABANDON: Script = Script::new("redis-cache/abandon", include_str!("../lua/abandon.lua"), abandon);
 pub(crate) static KEEP: Script = Script::new("redis-cache/keep", include_str!("../lua/keep.lua"), keep);
+pub(crate) static GENERATION: Script =
+    Script::new("redis-cache/generation", include_str!("../lua/generation.lua"), generation);
+pub(crate) static RENEW: Script = Script::new("redis-cache/renew", include_str!("../lua/renew.lua"), renew);
 pub(crate) static HOLD: Script = Script::new("redis-cache/hold", include_str!("../lua/hold.lua"), hold);
 pub(crate) static INVALIDATE: Script =
     Script::new("redis-cache/invalidate", include_str!("../lua/invalidate.lua"), invalidate);
 pub(crate) static INSERT: Script = Script::new("redis-cache/insert", include_str!("../lua/insert.lua"), insert);
 
 /// Every script of this crate, for those who audit, preload or compare them.
-pub static SCRIPTS: [&Script; 7] = [&ABANDON, &BEGIN, &COMMIT, &HOLD, &INSERT, &INVALIDATE, &KEEP];
+pub static SCRIPTS: [&Script; 9] = [&ABANDON, &BEGIN, &COMMIT, &GENERATION, &HOLD, &INSERT, &INVALIDATE, &KEEP, &RENEW];
 
 /// Where the time stands in an entry.
 const TIME: std::ops::Range<usize> = 16..24;
@@ -129,6 +132,27 @@ fn insert(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Resul
     store.delete(lease);
     publish(store, channel, &message.to_bytes())?;
     Ok(Reply::Int(now))
+}
+
+fn generation(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
+    let (&[tag], &[fresh, ttl]) = (keys, args) else { return Err(Error::wrong_arity()) };
+    let ttl = ttl.to_int()?;
+    let Some(generation) = store.get(tag)?.filter(|generation| generation.len() == 8) else {
+        store.set(tag, fresh.to_bytes().into_owned(), Some(ttl));
+        return Ok(Reply::Bytes(fresh.to_bytes().into_owned().into()));
+    };
+    if store.pttl(tag) < ttl {
+        store.pexpire(tag, ttl);
+    }
+    Ok(Reply::Bytes(generation))
+}
+
+fn renew(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
+    let (&[tag], &[generation, ttl, channel, message]) = (keys, args) else { return Err(Error::wrong_arity()) };
+    let ttl = ttl.to_int()?.max(store.pttl(tag));
+    store.set(tag, generation.to_bytes().into_owned(), Some(ttl));
+    publish(store, channel, &message.to_bytes())?;
+    Ok(Reply::Int(1))
 }
 
 fn publish(store: &mut TwinContext<'_>, channel: Arg<'_>, message: &[u8]) -> Result<()> {

@@ -52,7 +52,10 @@ impl<V: Send + Sync + 'static> Cache<V> {
         let (cache, key, keys, writing) = (self.clone(), key.to_owned(), self.inner.keys(key)?, writer());
         let writing = async { writing.await.map_err(CacheError::of_loader) };
         spawned(async move {
-            let (inner, lease) = (&cache.inner, cache.inner.hold(&keys).await?);
+            let (inner, mut lease) = (&cache.inner, cache.inner.hold(&keys).await?);
+            if let Some(all) = inner.all() {
+                lease = inner.remote.tag(&keys, lease, &[all]).await.ok_or(CacheError::LoadAborted)?;
+            }
             match inner.run_writer(&keys, &lease, writing).await {
                 Ok(written) => {
                     let stored = inner.remote.commit(&keys, &lease, written.as_ref()).await;

@@ -1,5 +1,6 @@
 use crate::{
     Cache, CacheError,
+    cache::Inner,
     message::Kind,
     script::{INSERT, INVALIDATE},
 };
@@ -31,14 +32,21 @@ impl<V> Cache<V> {
     #[doc(alias = "set")]
     #[doc(alias = "put")]
     pub async fn insert(&self, key: &str, value: Option<&V>) -> Result<(), CacheError> {
-        let (remote, keys) = (&self.inner.remote, self.inner.keys(key)?);
+        self.inner.insert(key, value, self.inner.all().as_slice()).await
+    }
+}
+
+impl<V> Inner<V> {
+    pub(crate) async fn insert(&self, key: &str, value: Option<&V>, tags: &[String]) -> Result<(), CacheError> {
+        let (remote, keys) = (&self.remote, self.keys(key)?);
+        let tags = remote.capture(tags).await?;
         let (times, ttl) = remote.times(value);
-        let (entry, message) = (remote.encode(value, times)?, Kind::Invalidated.of(&keys.entry));
+        let (entry, message) = (remote.encode(value, times, &tags)?, Kind::Invalidated.of(&keys.entry));
         let args = [Arg::Bytes(&entry), Arg::Int(ttl), remote.channel(), Arg::Bytes(&message)];
-        self.inner.forget(&keys.entry);
+        self.forget(&keys.entry);
         let now = remote.run(&INSERT, &[&keys.entry, &keys.lease], &args).await?.into_int(INSERT.name())?;
         remote.clock.set(now.unsigned_abs());
-        self.inner.forget(&keys.entry);
+        self.forget(&keys.entry);
         Ok(())
     }
 }
