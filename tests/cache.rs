@@ -13,6 +13,7 @@ use std::{
 };
 use tokio::sync::{Notify, oneshot};
 
+mod away;
 mod many;
 mod overload;
 mod shared;
@@ -59,7 +60,8 @@ fn cache(backend: &Backend) -> Cache<String> {
 }
 
 fn with(backend: &Backend, options: CacheOptions) -> Cache<String> {
-    Cache::new(backend.store.clone(), options).unwrap()
+    // What is tested here is not how soon a cache goes on without its store.
+    Cache::new(backend.store.clone(), options.budget(Duration::from_secs(8))).unwrap()
 }
 
 async fn a_value_is_loaded_once_and_then_served(backend: &Backend) {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod blocking;
+mod breaker;
 mod capabilities;
 mod chunked;
 mod clock;
@@ -30,6 +31,7 @@ pub use codec::Json;
 pub use layer::Observed;
 pub use {
     blocking::{BlockingStore, End},
+    breaker::{Breaker, BreakerOptions, Leave},
     capabilities::{AtomicBatch, Capabilities},
     chunked::ChunkOptions,
     clock::Clock,

@@ -1,5 +1,6 @@
 use crate::{
     CacheOptions, CacheStats,
+    away::Patience,
     clock::ServerClock,
     flight::Flights,
     lease::Keys,
@@ -53,6 +54,7 @@ impl<V> Cache<V> {
             codec: Box::new(codec),
             keys,
             news: Newsroom::new(&options.prefix),
+            patience: Patience::new(&options)?,
             options,
             counters: Counters::default(),
             clock: ServerClock::default(),

@@ -6,7 +6,7 @@ use crate::{
     found::Found,
     message::Kind,
     news::News,
-    remote::{Looked, Remote, is_away},
+    remote::{Looked, Remote},
     script::{ABANDON, BEGIN, COMMIT, KEEP},
     tags::Tags,
 };
@@ -62,7 +62,7 @@ pub(crate) const LOOK: Duration = Duration::from_millis(20);
 
 impl<V> Remote<V> {
     /// Asks for the lease once.
-    async fn ask(&self, keys: &Keys, mark: &Bytes, waits: bool) -> Result<(Leave<V>, Bytes, Duration)> {
+    async fn begin(&self, keys: &Keys, mark: &Bytes, waits: bool) -> Result<(Leave<V>, Bytes, Duration)> {
         let token = format!("{:032x}", rand::random::<u128>());
         let args = [
             token.as_str().into(),
@@ -70,7 +70,7 @@ impl<V> Remote<V> {
             Arg::Bytes(mark),
             Arg::Int(i64::from(waits)),
         ];
-        let (leave, mark, rest) = match self.run(&BEGIN, &[&keys.entry, &keys.lease], &args).await {
+        let (leave, mark, rest) = match self.patience.ask(self.run(&BEGIN, &[&keys.entry, &keys.lease], &args)).await {
             Ok(Reply::Bytes(entry)) => match self.check(self.read(&entry)).await? {
                 Looked::Found(found) => (Leave::Found(found), Bytes::new(), 0),
                 Looked::Miss(mark) => (Leave::Taken, mark, 0),
@@ -84,7 +84,7 @@ impl<V> Remote<V> {
                     (Leave::Ours(Lease::begun(token, now)), Bytes::new(), 0)
                 }
             },
-            Err(error) if is_away(&error) => (Leave::Away, Bytes::new(), 0),
+            Err(error) if self.goes_on(&error) => (Leave::Away, Bytes::new(), 0),
             Err(error) => return Err(error),
         };
         Ok((leave, mark, Duration::from_millis(rest.unsigned_abs())))
@@ -92,7 +92,7 @@ impl<V> Remote<V> {
 
     /// Asks for the lease, and leaves it at that if another has it. One round trip.
     pub(crate) async fn try_lease(&self, keys: &Keys, mark: &Bytes) -> Result<Leave<V>> {
-        self.ask(keys, mark, false).await.map(|(leave, ..)| leave)
+        self.begin(keys, mark, false).await.map(|(leave, ..)| leave)
     }
 
     /// The lease with the tags of a load that begins now; none if they are not to be had. One round trip, none without tags.
@@ -158,7 +158,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
             };
             let heard = remote.news.is_open();
             let mut wait = remote.news.wait(&keys.entry);
-            let (leave, newer, rest) = remote.ask(keys, &mark, true).await?;
+            let (leave, newer, rest) = remote.begin(keys, &mark, true).await?;
             if !matches!(leave, Leave::Taken) || Instant::now() >= by {
                 return Ok((leave, permit));
             }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod away;
 mod batch;
 mod cache;
 mod clock;
@@ -27,7 +28,8 @@ mod write;
 
 /// The contract this crate is built on, with the stores' traits and `MemoryStore`.
 pub use kv_core;
+pub use kv_core::BreakerOptions;
 pub use {
-    cache::Cache, error::CacheError, found::Lookup, options::CacheOptions, script::SCRIPTS, stats::CacheStats,
-    tagged::Tagged,
+    away::WhenAway, cache::Cache, error::CacheError, found::Lookup, options::CacheOptions, script::SCRIPTS,
+    stats::CacheStats, tagged::Tagged,
 };

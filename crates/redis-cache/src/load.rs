@@ -25,6 +25,8 @@ pub(crate) struct Load<V: Send + Sync + 'static> {
     pub(crate) mark: Bytes,
     /// What is served if the load fails.
     pub(crate) fallback: Option<Found<V>>,
+    /// The store did not answer just now: it is not waited for once more.
+    pub(crate) is_away: bool,
     pub(crate) tags: Vec<String>,
     /// The place of the load in a batch, if it is part of one.
     pub(crate) berth: Option<Arc<Berth<V>>>,
@@ -75,9 +77,14 @@ impl<V: Send + Sync + 'static> Load<V> {
     }
 
     async fn bring(self, flight: u64, has_fallback: bool) -> (Outcome<V>, For) {
-        let Self { inner, keys, mark, tags, berth, loading, .. } = self;
+        let Self { inner, keys, mark, is_away, tags, berth, loading, .. } = self;
         let (remote, options) = (&inner.remote, &inner.remote.options);
-        let (leave, permit) = match inner.lease(&keys, &mark, berth.as_deref()).await {
+        let leave = match (is_away, &berth) {
+            (false, _) => inner.lease(&keys, &mark, berth.as_deref()).await,
+            (true, None) => inner.permits.acquire(options).await.map(|permit| (Leave::Away, Some(permit))),
+            (true, Some(_)) => Ok((Leave::Away, None)),
+        };
+        let (leave, permit) = match leave {
             Ok(leave) => leave,
             Err(error) => return (Err(error), For::Everybody),
         };

@@ -5,7 +5,7 @@ use crate::{
     flight::{Lead, Place, Ride, Ticket},
     found::Freshness,
     load::Load,
-    remote::{Looked, is_away},
+    remote::Looked,
 };
 use bytes::Bytes;
 use std::{collections::HashMap, error::Error as StdError, sync::Arc};
@@ -102,9 +102,11 @@ impl<V: Send + Sync + 'static> Inner<V> {
         known: &mut Known<V>,
     ) -> Result<(), CacheError> {
         let names: Vec<&str> = leads.iter().map(|(at, _)| &*ids[*at]).collect();
-        let looked = match self.remote.look_many(&names).await {
-            Ok(looked) => looked,
-            Err(error) if is_away(&error) => names.iter().map(|_| Looked::Miss(Bytes::new())).collect(),
+        let (looked, is_away) = match self.remote.look_many(&names).await {
+            Ok(looked) => (looked, false),
+            Err(error) if self.remote.goes_on(&error) => {
+                (names.iter().map(|_| Looked::Miss(Bytes::new())).collect(), true)
+            }
             Err(error) => {
                 let error = CacheError::from(error);
                 leads.into_iter().for_each(|(_, lead)| lead.failed(&error));
@@ -141,6 +143,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
                 keys: self.keys(keys[at])?,
                 mark,
                 fallback,
+                is_away,
                 tags: self.all().into_iter().collect(),
                 berth: Some(berth.clone()),
                 loading: berth.loading(),

@@ -1,4 +1,5 @@
-use kv_core::{Error, Result, Transform};
+use crate::WhenAway;
+use kv_core::{BreakerOptions, Error, Result, Transform};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
@@ -49,6 +50,13 @@ pub struct CacheOptions {
     pub replica_lag: Duration,
     /// Whether [`clear`](crate::Cache::clear) works, at the cost of a tag on every entry. Default: no.
     pub clearable: bool,
+    /// The longest the store is asked for one thing, beyond which it counts as away. What it was asked may still happen. Default: 500 ms.
+    #[doc(alias = "redis timeout")]
+    pub budget: Option<Duration>,
+    /// When the store is left alone for a while, so that reads do not each spend their budget on it. Default: that of [`BreakerOptions`].
+    pub breaker: Option<BreakerOptions>,
+    /// What a read does meanwhile. Default: it loads.
+    pub when_away: WhenAway,
     /// Tells values of one form from those of another; one with another schema is a miss, and is replaced. Default: 0.
     pub schema: u32,
     /// What values go through on their way to the store, such as compression. Default: none.
@@ -73,6 +81,9 @@ impl Default for CacheOptions {
             max_queued_loads: 4096,
             replica_lag: Duration::ZERO,
             clearable: false,
+            budget: Some(Duration::from_millis(500)),
+            breaker: Some(BreakerOptions::default()),
+            when_away: WhenAway::Load,
             schema: 0,
             transform: None,
         }
@@ -185,6 +196,27 @@ impl CacheOptions {
         self
     }
 
+    /// Sets [`budget`](Self::budget).
+    #[must_use]
+    pub fn budget(mut self, budget: impl Into<Option<Duration>>) -> Self {
+        self.budget = budget.into();
+        self
+    }
+
+    /// Sets [`breaker`](Self::breaker).
+    #[must_use]
+    pub fn breaker(mut self, breaker: impl Into<Option<BreakerOptions>>) -> Self {
+        self.breaker = breaker.into();
+        self
+    }
+
+    /// Sets [`when_away`](Self::when_away).
+    #[must_use]
+    pub fn when_away(mut self, policy: WhenAway) -> Self {
+        self.when_away = policy;
+        self
+    }
+
     /// Sets [`schema`](Self::schema).
     #[must_use]
     pub fn schema(mut self, schema: u32) -> Self {
@@ -234,6 +266,9 @@ impl CacheOptions {
         }
         if self.max_loads == 0 || self.max_loads > Semaphore::MAX_PERMITS {
             return invalid("max_loads must not be zero, nor beyond 2^60".into());
+        }
+        if self.budget.is_some_and(|budget| budget.is_zero()) {
+            return invalid("budget must not be zero".into());
         }
         if self.transform.as_ref().is_some_and(|transform| transform.id() == 0) {
             return invalid("transform must not have the id 0".into());

@@ -4,7 +4,7 @@ use crate::{
     flight::{Outcome, Place, Ticket},
     found::{Found, Freshness, Lookup},
     load::{Load, Loading},
-    remote::{Looked, is_away},
+    remote::Looked,
 };
 use bytes::Bytes;
 use std::{error::Error as StdError, sync::Arc};
@@ -85,7 +85,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
                 }
             }
         };
-        let (mark, fallback) = match self.remote.look(&id).await {
+        let (mark, fallback, is_away) = match self.remote.look(&id).await {
             Ok(Looked::Found(found)) => {
                 let freshness = self.freshness(&id, &found).await;
                 if freshness != Freshness::Fallback || self.refreshes.is_paused(&id) {
@@ -97,10 +97,10 @@ impl<V: Send + Sync + 'static> Inner<V> {
                     }
                     return Ok(value);
                 }
-                (Bytes::copy_from_slice(&found.mark), Some(found))
+                (Bytes::copy_from_slice(&found.mark), Some(found), false)
             }
-            Ok(Looked::Miss(mark)) => (mark, None),
-            Err(error) if is_away(&error) => (Bytes::new(), None),
+            Ok(Looked::Miss(mark)) => (mark, None, false),
+            Err(error) if self.remote.goes_on(&error) => (Bytes::new(), None, true),
             Err(error) => {
                 let error = CacheError::from(error);
                 lead.failed(&error);
@@ -112,6 +112,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
             keys: self.keys(key)?,
             mark,
             fallback,
+            is_away,
             tags: tags.to_vec(),
             berth: None,
             loading: loader(),
@@ -135,8 +136,16 @@ impl<V: Send + Sync + 'static> Inner<V> {
         let keys = self.keys(key)?;
         if let Some(refresh) = self.refreshes.begin(&keys.entry) {
             let mark = Bytes::copy_from_slice(&found.mark);
-            let load =
-                Load { inner: self.clone(), keys, mark, fallback: Some(found), tags, berth: None, loading: loader() };
+            let load = Load {
+                inner: self.clone(),
+                keys,
+                mark,
+                fallback: Some(found),
+                is_away: false,
+                tags,
+                berth: None,
+                loading: loader(),
+            };
             tokio::spawn(async move {
                 load.refresh().await;
                 drop(refresh);

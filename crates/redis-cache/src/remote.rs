@@ -1,5 +1,6 @@
 use crate::{
-    CacheOptions,
+    CacheOptions, WhenAway,
+    away::Patience,
     clock::ServerClock,
     entry::{Entry, Header, Times},
     found::Found,
@@ -8,7 +9,7 @@ use crate::{
     tags::Tags,
 };
 use bytes::Bytes;
-use kv_core::{Arg, Codec, ErrorKind, Keyspace, KvStore, KvStoreExt, Reply, Result, Script, Ttl};
+use kv_core::{Arg, Codec, Error, ErrorKind, Keyspace, KvStore, KvStoreExt, Reply, Result, Script, Ttl};
 use std::sync::Arc;
 
 /// The cache in the store, shared by all processes.
@@ -20,6 +21,7 @@ pub(crate) struct Remote<V> {
     pub(crate) counters: Counters,
     pub(crate) clock: ServerClock,
     pub(crate) news: Newsroom,
+    pub(crate) patience: Patience,
 }
 
 /// What a look into the store brings.
@@ -32,28 +34,30 @@ pub(crate) enum Looked<V> {
 impl<V> Remote<V> {
     /// What the store knows of a key, by its full name. One round trip, two for an entry with tags.
     pub(crate) async fn look(&self, key: &str) -> Result<Looked<V>> {
-        match self.store.get(key).await {
-            Ok(None) => Ok(Looked::Miss(Bytes::new())),
-            Ok(Some(bytes)) => self.check(self.read(&bytes)).await,
-            Err(error) => {
-                self.counters.store_errors.count();
-                Err(error)
+        let look = async {
+            match self.store.get(key).await? {
+                None => Ok(Looked::Miss(Bytes::new())),
+                Some(bytes) => self.check(self.read(&bytes)).await,
             }
-        }
+        };
+        self.ask(look).await
     }
 
     /// What the store knows of many keys. One round trip, two if there are entries with tags.
     pub(crate) async fn look_many(&self, keys: &[&str]) -> Result<Vec<Looked<V>>> {
-        match self.store.mget(keys).await {
-            Ok(entries) => {
-                let read = |entry: Option<Bytes>| entry.map_or(Looked::Miss(Bytes::new()), |entry| self.read(&entry));
-                self.check_many(entries.into_iter().map(read).collect()).await
-            }
-            Err(error) => {
-                self.counters.store_errors.count();
-                Err(error)
-            }
+        let look = async {
+            let read = |entry: Option<Bytes>| entry.map_or(Looked::Miss(Bytes::new()), |entry| self.read(&entry));
+            self.check_many(self.store.mget(keys).await?.into_iter().map(read).collect()).await
+        };
+        self.ask(look).await
+    }
+
+    async fn ask<T>(&self, question: impl Future<Output = Result<T>>) -> Result<T> {
+        let answer = self.patience.ask(question).await;
+        if answer.is_err() {
+            self.counters.store_errors.count();
         }
+        answer
     }
 
     pub(crate) fn read(&self, bytes: &Bytes) -> Looked<V> {
@@ -83,6 +87,12 @@ impl<V> Remote<V> {
             }
         }
         Ok(looked)
+    }
+
+    /// Whether a read goes on without a store that fails like this.
+    pub(crate) fn goes_on(&self, error: &Error) -> bool {
+        let is_away = error.is_temporary() || error.kind() == ErrorKind::OutOfMemory;
+        is_away && self.options.when_away == WhenAway::Load
     }
 
     /// Counts a read that the store answered.
@@ -157,9 +167,4 @@ impl<V> Remote<V> {
     pub(crate) fn channel(&self) -> Arg<'_> {
         self.news.address(self.store.pubsub()).into()
     }
-}
-
-/// Whether a cache does without a store that fails like this.
-pub(crate) fn is_away(error: &kv_core::Error) -> bool {
-    error.is_temporary() || error.kind() == ErrorKind::OutOfMemory
 }

@@ -1,6 +1,5 @@
 mod answer;
 mod batch;
-mod breaker;
 mod denied;
 mod fetching;
 mod lease;
@@ -10,17 +9,15 @@ mod sets;
 
 pub use {
     answer::{Answer, Source},
-    breaker::BreakerOptions,
     lease::LeaseOptions,
     options::{FailurePolicy, FrontOptions},
 };
 
 use crate::{Decision, Quota, RateLimitOptions, RateLimiter};
 use batch::Batcher;
-use breaker::Breaker;
 use denied::{Asked, Denied};
 use fetching::Fetching;
-use kv_core::{Error, ErrorKind, MemoryStore, Result};
+use kv_core::{Breaker, Error, ErrorKind, MemoryStore, Result};
 use lease::{Leases, Spend};
 use sets::Hash;
 use std::sync::{Arc, OnceLock, atomic::AtomicBool};
@@ -89,7 +86,7 @@ impl FrontLimiter {
             batcher: (options.batch > 1).then(|| Batcher::new(limiter.clone(), options.batch)),
             denied: (options.deny_cache > 0).then(|| Denied::new(options.deny_cache)),
             leases: options.lease.map(|lease| Leases::new(lease, options.processes)),
-            breaker: options.breaker.map(Breaker::new),
+            breaker: options.breaker.map(|breaker| Breaker::new("ratelimit", breaker)).transpose()?,
             insurance,
             hash: Hash::new(),
             runtime: OnceLock::new(),

@@ -18,9 +18,10 @@ mod script;
 pub mod tower;
 
 pub use concurrency::{ConcurrencyDecision, ConcurrencyLimiter, ConcurrencyOptions, Slot, SlotRelease};
-pub use front::{Answer, BreakerOptions, FailurePolicy, FrontLimiter, FrontOptions, LeaseOptions, Source};
+pub use front::{Answer, FailurePolicy, FrontLimiter, FrontOptions, LeaseOptions, Source};
 /// The contract this crate is built on, with the stores' traits and `MemoryStore`.
 pub use kv_core;
+pub use kv_core::BreakerOptions;
 pub use limits::{RateLimits, Verdict};
 pub use {
     decision::{Decision, Grant},

@@ -1,5 +1,5 @@
-use super::{BreakerOptions, LeaseOptions};
-use kv_core::{Error, Result};
+use super::LeaseOptions;
+use kv_core::{BreakerOptions, Error, Result};
 use std::time::Duration;
 
 /// What stands between callers and the store in a [`FrontLimiter`](crate::FrontLimiter).
@@ -124,13 +124,6 @@ impl FrontOptions {
         }
         if self.budget.is_some_and(|budget| budget.is_zero()) {
             return invalid("budget must not be zero");
-        }
-        if let Some(breaker) = self.breaker
-            && (breaker.failures == 0 || breaker.base.is_zero() || breaker.cap < breaker.base)
-        {
-            return invalid(
-                "breaker.failures and breaker.base must not be zero, breaker.cap no less than breaker.base",
-            );
         }
         if let Some(lease) = self.lease {
             if lease.units < 2 || lease.ids == 0 || lease.ids > MOST {

@@ -1,4 +1,4 @@
-use kv_core::{Error, ErrorKind, Executed, Result, RetryPolicy};
+use crate::{Error, ErrorKind, Executed, Result, RetryPolicy};
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -8,11 +8,11 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// When a limiter stops asking a store that is away, and how soon it tries again.
+/// When a [`Breaker`] stops asking a store that is away, and how soon it tries again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BreakerOptions {
-    /// How many checks in a row fail before the store is left alone; not zero. Default: 5.
+    /// How many questions in a row fail before the store is left alone; not zero. Default: 5.
     pub failures: u32,
     /// How long it is left alone at first; each try in vain doubles it, and half of it is left to chance. Default: 100 ms.
     pub base: Duration,
@@ -49,9 +49,20 @@ impl BreakerOptions {
     }
 }
 
-/// Keeps checks from a store that is away, but for one at a time that looks whether it is back.
+/// Keeps questions from a store that is away, but for one at a time that looks whether it is back: a circuit breaker.
+///
+/// ```
+/// use kv_core::{Breaker, BreakerOptions, ErrorKind};
+///
+/// let breaker = Breaker::new("example", BreakerOptions::default().failures(1))?;
+/// breaker.leave()?.failed();
+/// assert_eq!(breaker.leave().unwrap_err().kind(), ErrorKind::Unavailable);
+/// # Ok::<_, kv_core::Error>(())
+/// ```
 #[derive(Debug)]
-pub(super) struct Breaker {
+#[doc(alias = "CircuitBreaker")]
+pub struct Breaker {
+    operation: &'static str,
     options: BreakerOptions,
     failures: AtomicU32,
     is_open: AtomicBool,
@@ -68,25 +79,34 @@ struct Open {
 
 /// Leave to ask the store. Dropped without a word, it tells nothing of the store.
 #[derive(Debug)]
-pub(super) struct Leave<'a> {
+#[must_use = "the breaker learns from how the question ends"]
+pub struct Leave<'a> {
     breaker: &'a Breaker,
     probes: bool,
 }
 
 impl Breaker {
-    pub(super) fn new(options: BreakerOptions) -> Self {
+    /// A breaker that lets everything through; the operation is named in its errors.
+    ///
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) naming the option for one that can never work.
+    pub fn new(operation: &'static str, options: BreakerOptions) -> Result<Self> {
+        if options.failures == 0 || options.base.is_zero() || options.cap < options.base {
+            let detail = "breaker.failures and breaker.base must not be zero, breaker.cap no less than breaker.base";
+            return Err(Error::invalid_config(operation, detail));
+        }
         let open = Open { until: Instant::now(), tries: 0, probed: false };
-        Self { options, failures: AtomicU32::new(0), is_open: AtomicBool::new(false), open: Mutex::new(open) }
+        let (failures, is_open) = (AtomicU32::new(0), AtomicBool::new(false));
+        Ok(Self { operation, options, failures, is_open, open: Mutex::new(open) })
     }
 
-    /// Leave to ask, or the error that nobody asks just now.
-    pub(super) fn leave(&self) -> Result<Leave<'_>> {
+    /// Leave to ask, or the error that nobody asks just now: [`Unavailable`](ErrorKind::Unavailable), and not executed.
+    pub fn leave(&self) -> Result<Leave<'_>> {
         if !self.is_open.load(Ordering::Acquire) {
             return Ok(Leave { breaker: self, probes: false });
         }
         let mut open = self.open();
         if open.probed || Instant::now() < open.until {
-            return Err(Error::new(ErrorKind::Unavailable, "ratelimit")
+            return Err(Error::new(ErrorKind::Unavailable, self.operation)
                 .with_executed(Executed::No)
                 .with_detail("breaker is open"));
         }
@@ -108,7 +128,7 @@ impl Breaker {
 
 impl Leave<'_> {
     /// The store answered.
-    pub(super) fn answered(self) {
+    pub fn answered(self) {
         if self.probes {
             let mut open = self.breaker.open();
             open.tries = 0;
@@ -120,7 +140,7 @@ impl Leave<'_> {
     }
 
     /// The store is away.
-    pub(super) fn failed(self) {
+    pub fn failed(self) {
         let breaker = self.breaker;
         let failures = breaker.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if !self.probes && failures < breaker.options.failures {
@@ -151,7 +171,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_at_a_time_looks_whether_the_store_is_back() {
         let options = BreakerOptions::default().failures(3).base(Duration::from_secs(1)).cap(Duration::from_secs(4));
-        let breaker = Breaker::new(options);
+        let breaker = Breaker::new("test", options).unwrap();
         // Not in a row.
         for _ in 0..10 {
             breaker.leave().unwrap().failed();
