@@ -14,6 +14,7 @@ use std::{
 use tokio::sync::{Notify, oneshot};
 
 mod away;
+mod history;
 mod many;
 mod overload;
 mod shared;
