@@ -370,6 +370,57 @@ fn the_script_of_several_limits_equals_its_twin() {
     });
 }
 
+/// Windows of one quota a case: limit, period, and of what a script has beside those.
+fn windows(script: &'static str, values: &'static [&'static str], quotas: &'static [(i64, i64, i64)]) {
+    let scripts = &*Box::leak(Box::new([script]));
+    check(steps(scripts, values, -5000..20_000), move |_, token, number| {
+        // Mostly the same quota, now and then another: a limit that is lowered and raised.
+        let (limit, period, extra) =
+            quotas[if number % 9 == 0 { number.rem_euclid(quotas.len() as i64) as usize } else { 0 }];
+        let now = 1_700_000_000_000_000 + period * number.rem_euclid(40) / 7 + number % 2;
+        let (units, what) =
+            (i64::from(token) * number.rem_euclid(5), [1, 1, 2, 0, -1][number.rem_euclid(11) as usize % 5]);
+        let args = [limit, units, what, period, 3 * HOUR, now]
+            .into_iter()
+            .chain((script != "redis-ratelimit/log").then_some(extra));
+        args.map(OwnedArg::Int).collect()
+    });
+}
+
+#[test]
+fn window_scripts_equal_their_twins() {
+    let values = &[
+        "garbage",
+        "",
+        "1:2",
+        "1700000000000000:3",
+        "1700000001000000:99999999999999999999",
+        "99999999999999999999:1",
+        "7:",
+    ];
+    windows("redis-ratelimit/fixed", values, &[(7, 1_000_000, 0), (3, 999_983, 1), (1 << 51, 60_000_000, 1)]);
+    windows("redis-ratelimit/fixed", values, &[(7, 1_000_000, 1), (3, 1_000_000, 1)]);
+    windows("redis-ratelimit/refill", values, &[(7, 1_000_000, 3), (3, 999_983, 7), (1 << 51, 1 << 40, 999_983)]);
+    let values = &[
+        "garbage",
+        "1:2:",
+        "1:2:3:4",
+        "1699999999000000:3:2",
+        "1700000001000000:2:1",
+        "99999999999999999999:1:99999999999999999999",
+    ];
+    windows("redis-ratelimit/sliding", values, &[(7, 1_000_000, 1), (3, 999_983, 1000), (1 << 51, 999_983, 1 << 40)]);
+    let values = &[
+        "garbage",
+        "",
+        "sliding",
+        "slidingslidingsliding123",
+        "sliding\0\0\0\0\0garbage",
+        "sliding\0\0\0\0\0\x06\n%\x15gx\0\0\0\0\0\x02",
+    ];
+    windows("redis-ratelimit/log", values, &[(7, 1_000_000, 0), (3, 999_983, 0), (100_000, 10, 0)]);
+}
+
 #[test]
 fn slot_scripts_equal_their_twins() {
     let scripts = &[

@@ -34,7 +34,7 @@ impl RateLimiter {
     pub(crate) async fn room_before(&self, key: &str, cost: i64, count: u64) -> Result<i64> {
         let runs = [Run { key, cost, count: i64::try_from(count).unwrap_or(i64::MAX) }];
         match self.ask_once(&runs).await?.pop() {
-            Some(Ok(Reply::Int(room))) => Ok(room.clamp(0, self.gcra().capacity)),
+            Some(Ok(Reply::Int(room))) => Ok(room.clamp(0, self.gcra()?.capacity)),
             Some(Ok(Reply::Bytes(code))) => Err(fault(&code)),
             _ => Err(unexpected()),
         }
@@ -43,7 +43,7 @@ impl RateLimiter {
     async fn ask_once(&self, runs: &[Run<'_>]) -> Result<Vec<Result<Reply>>> {
         let keys: Vec<&str> = runs.iter().map(|run| run.key).collect();
         let mut args = Vec::with_capacity(4 + 2 * runs.len());
-        args.extend(self.fixed());
+        args.extend(self.fixed()?);
         args.extend(runs.iter().flat_map(|run| [Arg::Int(run.cost), Arg::Int(run.count)]));
         let reply = self.store().require_scripts(CHECK_MANY.name())?.run(&CHECK_MANY, &keys, &args).await?;
         Ok(reply.into_array(CHECK_MANY.name())?.into_iter().map(Ok).collect())
@@ -56,9 +56,10 @@ impl RateLimiter {
         let groups: Vec<Vec<usize>> = of_key.into_values().collect();
         let keys: Vec<Vec<&str>> =
             groups.iter().map(|group| group.iter().filter_map(|at| Some(runs.get(*at)?.key)).collect()).collect();
+        let fixed = self.fixed()?;
         let of = |group: &Vec<usize>| {
             let costs = group.iter().filter_map(|at| runs.get(*at));
-            self.fixed().into_iter().chain(costs.flat_map(|run| [Arg::Int(run.cost), Arg::Int(run.count)])).collect()
+            fixed.into_iter().chain(costs.flat_map(|run| [Arg::Int(run.cost), Arg::Int(run.count)])).collect()
         };
         let args: Vec<Vec<Arg<'_>>> = groups.iter().map(of).collect();
         let calls: Vec<ScriptCall<'_>> = keys.iter().zip(&args).map(|(keys, args)| ScriptCall { keys, args }).collect();
@@ -75,9 +76,9 @@ impl RateLimiter {
         Ok(replies)
     }
 
-    fn fixed(&self) -> [Arg<'static>; 4] {
-        let gcra = self.gcra();
-        [Arg::Int(gcra.capacity), Arg::Int(gcra.per_micro), Arg::Int(gcra.ttl_millis()), Arg::Bytes(b"")]
+    fn fixed(&self) -> Result<[Arg<'static>; 4]> {
+        let gcra = self.gcra()?;
+        Ok([Arg::Int(gcra.capacity), Arg::Int(gcra.per_micro), Arg::Int(gcra.ttl_millis()), Arg::Bytes(b"")])
     }
 }
 

@@ -13,7 +13,7 @@ pub use {
     options::{FailurePolicy, FrontOptions},
 };
 
-use crate::{Decision, Quota, RateLimitOptions, RateLimiter};
+use crate::{Decision, Quota, RateLimitOptions, RateLimiter, gcra::Gcra};
 use batch::Batcher;
 use denied::{Asked, Denied};
 use fetching::Fetching;
@@ -60,6 +60,7 @@ pub struct FrontLimiter {
 #[derive(Debug)]
 struct Front {
     limiter: RateLimiter,
+    gcra: Gcra,
     options: FrontOptions,
     hash: Hash,
     batcher: Option<Arc<Batcher>>,
@@ -75,9 +76,11 @@ struct Front {
 impl FrontLimiter {
     /// Puts this in front of a limiter.
     ///
-    /// Errors: [`InvalidConfig`](ErrorKind::InvalidConfig) naming the option. No round trip.
+    /// Errors: [`InvalidConfig`](ErrorKind::InvalidConfig) naming the option; [`Unsupported`](ErrorKind::Unsupported) for a limiter of another
+    /// [`Algorithm`](crate::Algorithm) than GCRA. No round trip.
     pub fn new(limiter: RateLimiter, options: FrontOptions) -> Result<Self> {
         options.check()?;
+        let gcra = *limiter.gcra()?;
         let insurance = match options.on_failure {
             FailurePolicy::Local => Some(insurance(limiter.quota(), options.processes)?),
             _ => None,
@@ -92,6 +95,7 @@ impl FrontLimiter {
             runtime: OnceLock::new(),
             is_swept: AtomicBool::new(false),
             limiter,
+            gcra,
             options,
         };
         Ok(Self { front: Arc::new(front) })
@@ -130,7 +134,7 @@ impl FrontLimiter {
                 }
             }
             if let Some(denied) = &front.denied
-                && let Some(decision) = denied.find(hash, id, n, now, front.limiter.gcra())
+                && let Some(decision) = denied.find(hash, id, n, now, &front.gcra)
             {
                 return Ok(Answer { decision, source: Source::DenyCache });
             }
@@ -226,7 +230,7 @@ impl Front {
     async fn room(&self, id: &str, units: u64) -> Result<Told> {
         let asked = Instant::now();
         let asked = self.denied.as_ref().map_or(Asked::at(asked), |denied| denied.asked(asked));
-        let (key, cost) = (self.limiter.key(id)?, self.limiter.gcra().cost(units));
+        let (key, cost) = (self.limiter.key(id)?, self.gcra.cost(units));
         let room = match &self.batcher {
             Some(batcher) => batcher.room(key, cost).await?,
             None => self.limiter.room(&key, cost).await?,
@@ -236,7 +240,7 @@ impl Front {
 
     /// The decision on a check that was asked for alone, and what is learned from it.
     fn settle(&self, hash: u64, id: &str, n: u64, told: Told) -> Result<Decision> {
-        let gcra = self.limiter.gcra();
+        let gcra = &self.gcra;
         let decision = gcra.decide(n, told.room);
         if n > 0 {
             if let Some(denied) = self.denied.as_ref().filter(|_| told.room < 0) {

@@ -1,5 +1,5 @@
-use crate::{Decision, Quota};
-use kv_core::{Error, Result};
+use crate::{Algorithm, Decision, Quota};
+use kv_core::{Error, ErrorKind, Result};
 use std::time::Duration;
 
 /// Numbers up to here are exact in Lua, with one addition to spare.
@@ -20,6 +20,9 @@ pub(crate) struct Gcra {
 
 impl Gcra {
     pub(crate) fn new(quota: Quota) -> Result<Self> {
+        if quota.algorithm != Algorithm::Gcra {
+            return Err(not_gcra());
+        }
         let invalid = |detail| Err(Error::invalid_config("ratelimit", detail));
         let (limit, burst) = (u128::from(quota.limit), u128::from(quota.burst));
         let period = quota.period.as_nanos().div_ceil(1000);
@@ -93,6 +96,11 @@ impl Gcra {
     fn drain(&self, ticks: i64) -> Duration {
         Duration::from_micros((ticks as u64).div_ceil(self.per_micro as u64))
     }
+}
+
+/// What builds on the bucket of GCRA says of other algorithms.
+pub(crate) fn not_gcra() -> Error {
+    Error::new(ErrorKind::Unsupported, "ratelimit").with_detail("this takes no algorithm but Gcra")
 }
 
 fn gcd(a: u128, b: u128) -> u128 {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod algorithm;
 mod bucket;
 mod check_many;
 #[cfg(feature = "compat")]
@@ -16,6 +17,7 @@ mod refund;
 mod script;
 #[cfg(feature = "tower")]
 pub mod tower;
+mod window;
 
 pub use concurrency::{ConcurrencyDecision, ConcurrencyLimiter, ConcurrencyOptions, Slot, SlotRelease};
 pub use front::{Answer, FailurePolicy, FrontLimiter, FrontOptions, LeaseOptions, Source};
@@ -24,6 +26,7 @@ pub use kv_core;
 pub use kv_core::BreakerOptions;
 pub use limits::{RateLimits, Verdict};
 pub use {
+    algorithm::Algorithm,
     decision::{Decision, Grant},
     limiter::RateLimiter,
     options::RateLimitOptions,

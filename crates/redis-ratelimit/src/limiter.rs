@@ -1,27 +1,44 @@
-use crate::{Decision, Grant, Quota, RateLimitOptions, gcra::Gcra, script::CHECK};
+use crate::{
+    Decision, Grant, Quota, RateLimitOptions,
+    gcra::{Gcra, not_gcra},
+    script::CHECK,
+    window::{Ask, Window},
+};
 use kv_core::{Arg, Keyspace, KvStore, KvStoreExt, Result};
 use std::sync::Arc;
 
 /// Limits the rate of requests, each id on its own. Clones share the store.
 ///
-/// The algorithm is GCRA, which is a token bucket and a leaky bucket in one number: exact to the microsecond, by the
-/// server's clock. Of concurrent requests, from any number of processes, never more than the quota are admitted.
+/// The algorithm is GCRA, which is a token bucket and a leaky bucket in one number, unless the quota names another
+/// [`Algorithm`](crate::Algorithm): exact to the microsecond, by the server's clock. Of concurrent requests, from any number of processes,
+/// never more than the quota are admitted.
 #[derive(Clone, Debug)]
 pub struct RateLimiter {
     store: Arc<dyn KvStore>,
     keys: Keyspace,
     quota: Quota,
-    gcra: Gcra,
+    rule: Rule,
+}
+
+#[derive(Clone, Debug)]
+enum Rule {
+    Gcra(Gcra),
+    Window(Window),
 }
 
 impl RateLimiter {
     /// A limiter on a store that runs scripts.
     ///
-    /// Errors: [`InvalidConfig`](kv_core::ErrorKind::InvalidConfig) for a quota with a zero in it or one that takes 140
-    /// years to refill; [`Unsupported`](kv_core::ErrorKind::Unsupported) for a store without scripts. No round trip.
+    /// Errors: [`InvalidConfig`](kv_core::ErrorKind::InvalidConfig) for a quota with a zero in it, one that takes 140
+    /// years to refill, or one that the [`Algorithm`](crate::Algorithm) does not take: by windows, a burst apart from the limit, more than
+    /// 2^51, 100,000 in a log, or 71 years; [`Unsupported`](kv_core::ErrorKind::Unsupported) for a store without scripts. No round trip.
     pub fn new(store: Arc<dyn KvStore>, quota: Quota, options: RateLimitOptions) -> Result<Self> {
         store.require_scripts("ratelimit")?;
-        Ok(Self { store, keys: Keyspace::new(options.prefix)?, quota, gcra: Gcra::new(quota)? })
+        let rule = match Window::new(quota)? {
+            Some(window) => Rule::Window(window),
+            None => Rule::Gcra(Gcra::new(quota)?),
+        };
+        Ok(Self { store, keys: Keyspace::new(options.prefix)?, quota, rule })
     }
 
     /// The quota.
@@ -43,8 +60,10 @@ impl RateLimiter {
     /// They are not asked for again: the caller decides whether to let the request go on.
     #[doc(alias = "allow_n")]
     pub async fn check_n(&self, id: &str, n: u64) -> Result<Decision> {
-        let room = self.run(id, self.gcra.cost(n)).await?;
-        Ok(self.gcra.decide(n, room))
+        match &self.rule {
+            Rule::Gcra(gcra) => Ok(gcra.decide(n, self.room(&self.key(id)?, gcra.cost(n)).await?)),
+            Rule::Window(window) => Ok(self.ask(window, id, Ask::Take(n)).await?.1),
+        }
     }
 
     /// Takes as many of `n` as there are, in whole units. One round trip.
@@ -52,12 +71,19 @@ impl RateLimiter {
     /// An error [that may have been executed](kv_core::Executed::Maybe), and a dropped future, may have taken them.
     #[doc(alias = "allow_at_most")]
     pub async fn check_at_most(&self, id: &str, n: u64) -> Result<Grant> {
-        let (unit, key) = (self.gcra.cost(1), self.key(id)?);
+        let gcra = match &self.rule {
+            Rule::Gcra(gcra) => gcra,
+            Rule::Window(window) => {
+                let (granted, decision) = self.ask(window, id, Ask::TakeAtMost(n)).await?;
+                return Ok(Grant { granted, decision });
+            }
+        };
+        let (unit, key) = (gcra.cost(1), self.key(id)?);
         let room = self.room_before(&key, unit, n.min(self.quota.burst)).await?;
         let granted = n.min(u64::try_from(room / unit).unwrap_or_default());
         let decision = match granted {
-            0 => self.gcra.preview(n.min(1), room),
-            granted => self.gcra.decide(granted, room - self.gcra.cost(granted)),
+            0 => gcra.preview(n.min(1), room),
+            granted => gcra.decide(granted, room - gcra.cost(granted)),
         };
         Ok(Grant { granted, decision })
     }
@@ -69,8 +95,10 @@ impl RateLimiter {
 
     /// Says what [`check_n`](Self::check_n) would decide, and takes nothing. One round trip.
     pub async fn peek_n(&self, id: &str, n: u64) -> Result<Decision> {
-        let room = self.run(id, 0).await?;
-        Ok(self.gcra.preview(n, room))
+        match &self.rule {
+            Rule::Gcra(gcra) => Ok(gcra.preview(n, self.room(&self.key(id)?, 0).await?)),
+            Rule::Window(window) => Ok(self.ask(window, id, Ask::Look(n)).await?.1),
+        }
     }
 
     /// Gives back what was taken and not used, never more than full, and says how much can be taken at once then. One round trip.
@@ -80,18 +108,22 @@ impl RateLimiter {
     #[doc(alias = "reward")]
     #[doc(alias = "add_tokens")]
     pub async fn refund(&self, id: &str, n: u64) -> Result<u64> {
-        let rooms = self.give_back(&[(id, n)]).await?;
-        Ok(rooms.first().map_or(0, |room| self.gcra.preview(0, *room).remaining()))
+        match &self.rule {
+            Rule::Gcra(gcra) => {
+                let rooms = self.give_back(&[(id, n)]).await?;
+                Ok(rooms.first().map_or(0, |room| gcra.preview(0, *room).remaining()))
+            }
+            Rule::Window(window) => Ok(self.ask(window, id, Ask::GiveBack(n)).await?.1.remaining()),
+        }
     }
 
-    /// Empties the bucket of an id, so that all of its burst is free. One round trip.
+    /// Forgets what an id has taken, so that all is free. One round trip.
     pub async fn reset(&self, id: &str) -> Result<()> {
-        self.store.delete(&[&self.keys.key(id, "")?]).await.map(drop)
+        self.store.delete(&[&self.key(id)?]).await.map(drop)
     }
 
-    /// The room that taking so many ticks leaves.
-    async fn run(&self, id: &str, cost: i64) -> Result<i64> {
-        self.room(&self.key(id)?, cost).await
+    async fn ask(&self, window: &Window, id: &str, ask: Ask) -> Result<(u64, Decision)> {
+        window.ask(&*self.store, &self.key(id)?, ask).await
     }
 }
 
@@ -101,25 +133,34 @@ impl RateLimiter {
         &self.store
     }
 
-    pub(crate) fn gcra(&self) -> &Gcra {
-        &self.gcra
+    /// The bucket's numbers; [`Unsupported`](kv_core::ErrorKind::Unsupported) where there is none, since another algorithm counts.
+    pub(crate) fn gcra(&self) -> Result<&Gcra> {
+        match &self.rule {
+            Rule::Gcra(gcra) => Ok(gcra),
+            Rule::Window(_) => Err(not_gcra()),
+        }
     }
 
     pub(crate) fn key(&self, id: &str) -> Result<String> {
-        self.keys.key(id, "")
+        let suffix = match &self.rule {
+            Rule::Gcra(_) => "",
+            Rule::Window(window) => window.suffix(),
+        };
+        self.keys.key(id, suffix)
     }
 
     /// The room in the bucket under a key that taking so many ticks leaves; negative if they are denied: what is lacking.
     pub(crate) async fn room(&self, key: &str, cost: i64) -> Result<i64> {
+        let gcra = self.gcra()?;
         let args = [
-            Arg::Int(self.gcra.capacity),
+            Arg::Int(gcra.capacity),
             Arg::Int(cost),
-            Arg::Int(self.gcra.per_micro),
-            Arg::Int(self.gcra.ttl_millis()),
+            Arg::Int(gcra.per_micro),
+            Arg::Int(gcra.ttl_millis()),
             Arg::Bytes(b""),
         ];
         let scripts = self.store.require_scripts(CHECK.name())?;
         let room = scripts.run(&CHECK, &[key], &args).await?.into_int(CHECK.name())?;
-        Ok(room.clamp(-cost, self.gcra.capacity))
+        Ok(room.clamp(-cost, gcra.capacity))
     }
 }

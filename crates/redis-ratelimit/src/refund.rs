@@ -10,7 +10,7 @@ impl RateLimiter {
     /// Gives back so many units of each id, and never more than was taken; one that fails is not tried again. The room of each then. One
     /// round trip.
     pub(crate) async fn give_back(&self, returned: &[(&str, u64)]) -> Result<Vec<i64>> {
-        let gcra = self.gcra();
+        let gcra = self.gcra()?;
         let keys = returned.iter().map(|(id, _)| self.key(id)).collect::<Result<Vec<_>>>()?;
         let keys: Vec<[&str; 1]> = keys.iter().map(|key| [key.as_str()]).collect();
         let of = |(_, units): &(&str, u64)| {

@@ -4,13 +4,15 @@ use crate::{
     concurrency::{ENTER, LEAVE, STAY},
     limits::CHECK_ALL,
     refund::REFUND,
+    window::{FIXED, LOG, REFILL, SLIDING},
 };
 use kv_core::{Arg, Error, Reply, Result, Script, TwinContext};
 
 pub(crate) static CHECK: Script = Script::new("redis-ratelimit/check", include_str!("../lua/check.lua"), check);
 
 /// Every script of this crate, for those who audit, preload or compare them.
-pub static SCRIPTS: [&Script; 7] = [&CHECK, &CHECK_ALL, &CHECK_MANY, &ENTER, &LEAVE, &REFUND, &STAY];
+pub static SCRIPTS: [&Script; 11] =
+    [&CHECK, &CHECK_ALL, &CHECK_MANY, &ENTER, &FIXED, &LEAVE, &LOG, &REFILL, &REFUND, &SLIDING, &STAY];
 
 fn check(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
     let (&[key], &[capacity, cost, rate, ttl, now]) = (keys, args) else { return Err(Error::wrong_arity()) };

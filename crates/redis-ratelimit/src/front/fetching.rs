@@ -32,7 +32,7 @@ impl Fetching {
     }
 
     async fn ask(self, n: u64) -> Result<Decision> {
-        let (front, gcra) = (&self.front, self.front.limiter.gcra());
+        let (front, gcra) = (&self.front, &self.front.gcra);
         let told = front.room(&self.id, self.units).await?;
         if told.room >= 0 {
             let rest = self.units - n;
