@@ -35,3 +35,4 @@ mod sentinel;
 mod store;
 mod tls;
 mod tower;
+mod windows;

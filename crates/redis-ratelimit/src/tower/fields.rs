@@ -1,5 +1,5 @@
 use super::{Legacy, Limit, Unit};
-use crate::{Decision, Quota};
+use crate::{Algorithm, Decision, Quota};
 use http::{
     HeaderMap, HeaderValue,
     header::{HeaderName, RETRY_AFTER},
@@ -109,7 +109,14 @@ pub(super) fn seconds(time: Duration) -> u64 {
 fn window(quota: Quota) -> (u64, u64) {
     const SECOND: u128 = 1_000_000_000;
     let (limit, burst, period) = (u128::from(quota.limit), u128::from(quota.burst), quota.period.as_nanos());
-    let refill = period.saturating_mul(burst);
+    // What comes back at the end of a period is no more than fits, and nothing comes back before.
+    let (limit, refill) = match quota.algorithm {
+        Algorithm::IntervalRefill => {
+            let limit = limit.min(burst);
+            (limit, period.saturating_mul(burst.div_ceil(limit.max(1))).saturating_mul(limit))
+        }
+        _ => (limit, period.saturating_mul(burst)),
+    };
     let (units, window) = if refill > 0 && refill.checked_rem(limit * SECOND) == Some(0) {
         (burst, refill / (limit * SECOND))
     } else {

@@ -1,4 +1,4 @@
-use crate::{Decision, Quota, RateLimiter};
+use crate::{Algorithm, Decision, Quota, RateLimiter};
 use async_trait::async_trait;
 use kv_core::{Error, ErrorKind, Result};
 use std::{fmt, sync::Arc, time::Duration};
@@ -20,14 +20,22 @@ pub trait Limit: fmt::Debug + Send + Sync {
 
     /// How long until more can be taken than the decision says remains; `None` when that is all there is.
     ///
-    /// By default that of a bucket which refills evenly.
+    /// By default as the quota's [`Algorithm`] has it: exact, but for sliding windows and logs no sooner than what was denied can be
+    /// taken, and else than all can.
     fn next_after(&self, decision: &Decision) -> Option<Duration> {
         let quota = self.quota();
-        let more = quota.burst.checked_sub(decision.remaining())?.checked_sub(1)?;
-        // All that is lacking but for one unit is still lacking then.
-        let lacking = quota.period.as_nanos().saturating_mul(more.into()) / u128::from(quota.limit.max(1));
-        let lacking = Duration::from_nanos(lacking.try_into().unwrap_or(u64::MAX));
-        Some(decision.reset_after().saturating_sub(lacking))
+        let lacking = quota.burst.checked_sub(decision.remaining()).filter(|lacking| *lacking > 0)?;
+        let (reset, limit) = (decision.reset_after(), quota.limit.max(1));
+        // What comes back after the first that is lacking.
+        let later = match quota.algorithm {
+            Algorithm::Gcra => quota.period.as_nanos().saturating_mul(u128::from(lacking - 1)) / u128::from(limit),
+            Algorithm::IntervalRefill => {
+                quota.period.as_nanos().saturating_mul(u128::from(lacking.div_ceil(limit) - 1))
+            }
+            _ if decision.is_allowed() => return Some(reset),
+            _ => return Some(decision.retry_after().unwrap_or(reset).min(reset)),
+        };
+        Some(reset.saturating_sub(Duration::from_nanos(later.try_into().unwrap_or(u64::MAX))))
     }
 }
 

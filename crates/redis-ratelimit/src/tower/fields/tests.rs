@@ -1,5 +1,5 @@
 use super::*;
-use crate::{RateLimitOptions, RateLimiter};
+use crate::{Algorithm, RateLimitOptions, RateLimiter};
 use kv_core::MemoryStore;
 use std::sync::Arc;
 
@@ -100,6 +100,40 @@ fn more_can_be_taken_when_it_is_said() {
     assert!(next(2, unit / 2).unwrap().abs_diff(unit / 2) < Duration::from_micros(1));
     assert_eq!(next(3, Duration::ZERO), None);
     assert_eq!(next(u64::MAX, Duration::MAX), None);
+}
+
+#[test]
+fn policies_of_windows_are_those_windows() {
+    let told = |quota, algorithm| fields("p", Quota::algorithm(quota, algorithm)).policy.replace("\"p\";", "");
+    for windows in [Algorithm::FixedWindow, Algorithm::AlignedWindow, Algorithm::SlidingWindow, Algorithm::SlidingLog] {
+        assert_eq!(told(Quota::per_minute(50), windows), "q=50;w=60");
+        assert_eq!(told(Quota::per(5, Duration::from_millis(100)), windows), "q=50;w=1");
+    }
+    let refill = |burst| told(Quota::per_second(10).burst(burst), Algorithm::IntervalRefill);
+    assert_eq!(refill(10), "q=10;w=1");
+    assert_eq!(refill(25), "q=25;w=3", "it takes three refills");
+    assert_eq!(refill(5), "q=5;w=1", "no more than fits");
+    assert_eq!(told(Quota::per(0, Duration::ZERO).burst(0), Algorithm::IntervalRefill), "q=0;w=1");
+}
+
+#[test]
+fn windows_say_when_there_is_more() {
+    let limiter = |algorithm, burst| limiter(Quota::per_minute(10).burst(burst).algorithm(algorithm));
+    let reset = Duration::from_secs(50);
+    let denied = Decision::Denied { remaining: 1, retry_after: Some(reset / 2), reset_after: reset };
+    let never = Decision::Denied { remaining: 1, retry_after: None, reset_after: reset };
+    for windows in [Algorithm::FixedWindow, Algorithm::AlignedWindow, Algorithm::SlidingWindow, Algorithm::SlidingLog] {
+        let limiter = limiter(windows, 10);
+        assert_eq!(limiter.next_after(&allowed(10, Duration::ZERO)), None);
+        assert_eq!(limiter.next_after(&allowed(3, reset)), Some(reset));
+        assert_eq!(limiter.next_after(&denied), Some(reset / 2));
+        assert_eq!(limiter.next_after(&never), Some(reset));
+    }
+    let refill = limiter(Algorithm::IntervalRefill, 25);
+    assert_eq!(refill.next_after(&allowed(0, MINUTE * 2 + reset)), Some(reset), "of three refills");
+    assert_eq!(refill.next_after(&allowed(5, MINUTE + reset)), Some(reset), "of two");
+    assert_eq!(refill.next_after(&allowed(24, reset)), Some(reset));
+    assert_eq!(refill.next_after(&allowed(25, Duration::ZERO)), None);
 }
 
 #[test]

@@ -1,0 +1,270 @@
+//! Lua on a real server, the twin and a plain model say the same of every step, for every algorithm.
+
+use super::{
+    ALL,
+    model::{Model, Terms},
+    timed::Timed,
+};
+use crate::backend::{Backend, cases};
+use kv_core::{KvStore, MemoryStore};
+use proptest::{prelude::*, test_runner::TestRunner};
+use redis_ratelimit::{Algorithm, Decision, Quota, RateLimitOptions, RateLimiter};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+#[derive(Clone, Debug)]
+struct Case {
+    period: u64,
+    terms: [Terms; 2],
+    steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    pause: Pause,
+    act: Act,
+    units: Units,
+    /// Under the other terms: a limit that is raised and lowered.
+    other: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Pause {
+    None,
+    /// Thousandths of a period, back too.
+    Period(i64),
+    Micros(i64),
+    /// To when the last step said that the same would be admitted, and a microsecond around.
+    Retry(i64),
+    Reset(i64),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Check,
+    AtMost,
+    Peek,
+    Refund,
+    Reset,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Units {
+    Few(u64),
+    /// As many as the last step said remained, and around.
+    Remaining(u64),
+    Limit(u64),
+    Max,
+}
+
+/// What a limiter says, in microseconds.
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    Decision { granted: u64, remaining: u64, retry: Option<u64>, reset: u64 },
+    Remaining(u64),
+    Nothing,
+}
+
+const START: i64 = 1_700_000_000_123_457;
+
+fn case(algorithm: Algorithm, steps: std::ops::Range<usize>) -> impl Strategy<Value = Case> {
+    let most = if algorithm == Algorithm::SlidingLog { 99_991 } else { 999_983 };
+    let limit = prop_oneof![6 => 1u64..14, 1 => Just(97), 1 => Just(65_537), 1 => Just(most)];
+    let period = prop_oneof![
+        1u64..8,
+        900u64..1100,
+        Just(999_983),
+        Just(1_000_000),
+        Just(7_000_003),
+        Just(60_000_000),
+        Just(86_400_000_000),
+        Just(2_592_000_000_000)
+    ];
+    let burst =
+        prop_oneof![Just((1u64, 0u64)), Just((2, 1)), Just((3, 2)), Just((0, 1)), Just((0, 5)), (0u64..9, 0u64..9)];
+    (limit.clone(), limit, period, burst, prop::collection::vec(step(), steps)).prop_map(
+        move |(limit, other, period, (times, more), steps)| {
+            let has_burst = matches!(algorithm, Algorithm::Gcra | Algorithm::IntervalRefill);
+            let terms =
+                |limit: u64| Terms { limit, burst: if has_burst { (limit * times + more).max(1) } else { limit } };
+            // A bucket of GCRA keeps time, and not units: another rate is no other number of units.
+            let other = if algorithm == Algorithm::Gcra { limit } else { other };
+            Case { period, terms: [terms(limit), terms(other)], steps }
+        },
+    )
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let pause = prop_oneof![
+        3 => Just(Pause::None),
+        3 => (0i64..600).prop_map(Pause::Period),
+        1 => (600i64..3000).prop_map(Pause::Period),
+        1 => (-2500i64..0).prop_map(Pause::Period),
+        1 => (-3i64..10).prop_map(Pause::Micros),
+        3 => (-1i64..2).prop_map(Pause::Retry),
+        1 => (-1i64..2).prop_map(Pause::Reset),
+    ];
+    let act = prop_oneof![
+        10 => Just(Act::Check), 3 => Just(Act::AtMost), 3 => Just(Act::Peek), 3 => Just(Act::Refund), 1 => Just(Act::Reset)
+    ];
+    let units = prop_oneof![
+        6 => (0u64..5).prop_map(Units::Few),
+        3 => (0u64..3).prop_map(Units::Remaining),
+        2 => (0u64..3).prop_map(Units::Limit),
+        1 => Just(Units::Max),
+    ];
+    (pause, act, units, prop::bool::weighted(0.1)).prop_map(|(pause, act, units, other)| Step {
+        pause,
+        act,
+        units,
+        other,
+    })
+}
+
+fn said(granted: u64, decision: Decision) -> Said {
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap();
+    Said::Decision {
+        granted,
+        remaining: decision.remaining(),
+        retry: decision.retry_after().map(micros),
+        reset: micros(decision.reset_after()),
+    }
+}
+
+async fn ask(limiter: &RateLimiter, act: Act, id: &str, units: u64) -> kv_core::Result<Said> {
+    Ok(match act {
+        Act::Check => {
+            let decision = limiter.check_n(id, units).await?;
+            said(if decision.is_allowed() { units } else { 0 }, decision)
+        }
+        Act::AtMost => {
+            let grant = limiter.check_at_most(id, units).await?;
+            said(grant.granted, grant.decision)
+        }
+        Act::Peek => said(0, limiter.peek_n(id, units).await?),
+        Act::Refund => Said::Remaining(limiter.refund(id, units).await?),
+        Act::Reset => {
+            limiter.reset(id).await?;
+            Said::Nothing
+        }
+    })
+}
+
+/// What the model says, and the model after it.
+fn expect(model: &mut Model, gcra: bool, terms: Terms, act: Act, now: i128, units: u64) -> Said {
+    let mut view = model.clone();
+    view.settle(terms, now);
+    let (room, before) = (view.room(terms, now), model.clone());
+    let granted = match act {
+        Act::Check if units <= room => units,
+        Act::AtMost => units.min(room),
+        _ => 0,
+    };
+    view.take(terms, now, granted);
+    let wanted = if matches!(act, Act::AtMost) { units.min(1) } else { units };
+    let allowed = granted > 0 || wanted <= room;
+    let decision = |view: &Model| Said::Decision {
+        granted,
+        remaining: view.room(terms, now),
+        retry: if allowed { Some(0) } else { (wanted <= terms.burst).then(|| view.wait(terms, now, wanted)) },
+        reset: view.wait(terms, now, terms.burst),
+    };
+    let said = match act {
+        Act::Refund => {
+            view.give_back(terms, now, units);
+            Said::Remaining(view.room(terms, now))
+        }
+        Act::Reset => Said::Nothing,
+        _ => decision(&view),
+    };
+    // A bucket that is only looked at is not written, and a clock that went back is seen again by the next.
+    let looks = gcra && (matches!(act, Act::Peek) || matches!(act, Act::Check) && units == 0);
+    *model = if looks { before } else { view };
+    said
+}
+
+async fn run(
+    store: &Timed,
+    algorithm: Algorithm,
+    case: &Case,
+    id: &str,
+    count: &AtomicU64,
+) -> Result<(), TestCaseError> {
+    let limiter = |terms: Terms| {
+        let quota = Quota::per(terms.limit, Duration::from_micros(case.period)).burst(terms.burst).algorithm(algorithm);
+        // One that takes more than a lifetime to refill, or whose ticks are rounded.
+        let exact = algorithm != Algorithm::Gcra || terms.burst * case.period < 1 << 52;
+        RateLimiter::new(Arc::new(store.clone()), quota, RateLimitOptions::default()).ok().filter(|_| exact)
+    };
+    let [Some(first), Some(second)] = case.terms.map(limiter) else { return Ok(()) };
+    let mut model = Model::new(algorithm, case.period);
+    let (mut remaining, mut retry, mut reset) = (0, 0, 0);
+    store.set(START);
+    for step in &case.steps {
+        let to = match step.pause {
+            Pause::None => 0,
+            Pause::Period(thousandths) => case.period as i64 / 1000 * thousandths + thousandths % 3,
+            Pause::Micros(micros) => micros,
+            Pause::Retry(around) => retry as i64 + around,
+            Pause::Reset(around) => reset as i64 + around,
+        };
+        // Within what a double can count, and after 1970.
+        store.set((store.now() + to).clamp(START - 200_000_000_000_000, START + 2_000_000_000_000_000));
+        let (limiter, terms) = if step.other { (&second, case.terms[1]) } else { (&first, case.terms[0]) };
+        let units = match step.units {
+            Units::Few(units) => units,
+            Units::Remaining(more) => (remaining + more).saturating_sub(1),
+            Units::Limit(more) => terms.burst + more - 1,
+            Units::Max => u64::MAX,
+        };
+        let expected = if let Act::Reset = step.act {
+            model = Model::new(algorithm, case.period);
+            Said::Nothing
+        } else {
+            expect(&mut model, algorithm == Algorithm::Gcra, terms, step.act, store.now().into(), units)
+        };
+        let said = ask(limiter, step.act, id, units).await.map_err(|error| TestCaseError::fail(error.to_string()))?;
+        prop_assert_eq!(&said, &expected, "{:?} of {} units at {}, {:?}", step, units, store.now() - START, terms);
+        if let Said::Decision { remaining: left, retry: told, reset: free, .. } = said {
+            (remaining, retry, reset) = (left, told.unwrap_or(0), free);
+        }
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Runs so many cases on a store; says how many steps were taken.
+fn agree(store: &Timed, algorithm: Algorithm, number: u32, steps: std::ops::Range<usize>) -> u64 {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (count, cases_run) = (AtomicU64::new(0), AtomicU64::new(0));
+    let config = ProptestConfig { source_file: Some(file!()), ..cases(number) };
+    let outcome = TestRunner::new(config).run(&case(algorithm, steps), |case| {
+        let id = format!("{algorithm:?} {}", cases_run.fetch_add(1, Ordering::Relaxed));
+        runtime.block_on(run(store, algorithm, &case, &id, &count))
+    });
+    if let Err(failure) = outcome {
+        panic!("{algorithm:?}: {failure}");
+    }
+    count.into_inner()
+}
+
+#[test]
+fn the_twins_agree_with_the_model() {
+    let store = Timed::new(Arc::new(MemoryStore::new()), START);
+    let steps: u64 = ALL.map(|algorithm| agree(&store, algorithm, 130, 130..150)).iter().sum();
+    assert!(steps >= 100_000, "{steps}");
+}
+
+#[test]
+fn the_server_agrees_with_the_model() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let backend = runtime.block_on(Backend::redis(""));
+    let store: Arc<dyn KvStore> = backend.store.clone();
+    let steps: u64 = ALL.map(|algorithm| agree(&Timed::new(store.clone(), START), algorithm, 20, 30..80)).iter().sum();
+    assert!(steps >= 3_000, "{steps}");
+}
