@@ -21,7 +21,8 @@ pub enum Algorithm {
     FixedWindow,
     /// Windows of one period, counted from 1970 by the server's clock: whole minutes, hours and days of UTC.
     ///
-    /// Else as [`FixedWindow`](Self::FixedWindow), but that all ids begin anew at the same time. Weeks begin on Thursdays. A
+    /// Else as [`FixedWindow`](Self::FixedWindow), but that `2 × limit` can meet at the same instant, and all ids begin anew at the same time.
+    /// Weeks begin on Thursdays. A
     /// clock that jumps back into an earlier window takes what was counted along to its end.
     AlignedWindow,
     /// Two aligned windows: what was taken in this one, and of the last one the share that still lies within a period. Rounded up.

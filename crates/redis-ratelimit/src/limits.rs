@@ -49,7 +49,7 @@ impl RateLimits {
     ///
     /// Errors: [`InvalidConfig`](kv_core::ErrorKind::InvalidConfig) for a name or a number of limits that cannot be, and for what
     /// [`RateLimiter::new`](crate::RateLimiter::new) refuses; [`Unsupported`](kv_core::ErrorKind::Unsupported) for a store without
-    /// scripts. No round trip.
+    /// scripts, and for another [`Algorithm`](crate::Algorithm) than GCRA. No round trip.
     pub fn new<'a>(
         store: Arc<dyn KvStore>,
         limits: impl IntoIterator<Item = (&'a str, Quota)>,

@@ -1,6 +1,6 @@
 use super::{key, pair, window::FLEXIBLE};
-use crate::{Decision, Quota};
-use kv_core::{Arg, Error, KvStore, KvStoreExt, Result};
+use crate::{Algorithm, Decision, Quota};
+use kv_core::{Arg, Error, ErrorKind, KvStore, KvStoreExt, Result};
 use std::{sync::Arc, time::Duration};
 
 /// A limiter on the state of [rate-limiter-flexible](https://github.com/animir/node-rate-limiter-flexible)'s `RateLimiterRedis` for Node:
@@ -56,10 +56,15 @@ impl Flexible {
     ///
     /// Errors: [`InvalidConfig`](kv_core::ErrorKind::InvalidConfig) for a limit of zero, a burst apart from the limit, and
     /// a period or block that is not whole seconds, which the other would cut off;
-    /// [`Unsupported`](kv_core::ErrorKind::Unsupported) for a store without scripts. No round trip.
+    /// [`Unsupported`](kv_core::ErrorKind::Unsupported) for a store without scripts, and for another algorithm than fixed windows, which need
+    /// not be named. No round trip.
     pub fn new(store: Arc<dyn KvStore>, quota: Quota, options: FlexibleOptions) -> Result<Self> {
         store.require_scripts("ratelimit")?;
         let invalid = |detail| Err(Error::invalid_config("ratelimit", detail));
+        if !matches!(quota.algorithm, Algorithm::Gcra | Algorithm::FixedWindow) {
+            let detail = "this takes no algorithm but FixedWindow";
+            return Err(Error::new(ErrorKind::Unsupported, "ratelimit").with_detail(detail));
+        }
         let (period, block) = (quota.period, options.block_duration);
         if quota.limit == 0 || quota.limit > MAX {
             return invalid("quota must be from 1 to 2^51");

@@ -45,7 +45,7 @@ impl RedisRate {
     ///
     /// Errors: [`InvalidConfig`](kv_core::ErrorKind::InvalidConfig) for a quota with a zero in it, one that takes 140 years to refill, or
     /// one of more than 1,000,000 a second, which the doubles cannot tell from no limit;
-    /// [`Unsupported`](kv_core::ErrorKind::Unsupported) for a store without scripts. No round trip.
+    /// [`Unsupported`](kv_core::ErrorKind::Unsupported) for a store without scripts, and for another algorithm than GCRA. No round trip.
     pub fn new(store: Arc<dyn KvStore>, quota: Quota, options: RedisRateOptions) -> Result<Self> {
         store.require_scripts("ratelimit")?;
         Gcra::new(quota)?;
