@@ -4,7 +4,7 @@ use crate::backend::Backend;
 use kv_core::{KvStore, MemoryStore, SetOptions};
 use redis_cache::{Cache, CacheOptions};
 use redis_lock::{LockManager, LockOptions};
-use redis_ratelimit::{ConcurrencyLimiter, ConcurrencyOptions, Quota, RateLimitOptions, RateLimiter};
+use redis_ratelimit::{Algorithm, ConcurrencyLimiter, ConcurrencyOptions, Quota, RateLimitOptions, RateLimiter};
 use std::{collections::BTreeMap, io, time::Duration};
 use xtask::resp::Reply;
 
@@ -92,6 +92,47 @@ async fn a_check_is_one_script_and_a_denial_writes_nothing() {
         assert_eq!(call, executed(&[("evalsha", 1), ("get", 1), ("time", 1)]));
     }
     assert_eq!(commands(&backend, limiter.reset("ada")).await, executed(&[("unlink", 1)]));
+}
+
+#[tokio::test]
+async fn a_window_is_one_script_and_a_denial_writes_nothing() {
+    let backend = Backend::redis("").await;
+    for algorithm in
+        [Algorithm::FixedWindow, Algorithm::AlignedWindow, Algorithm::SlidingWindow, Algorithm::IntervalRefill]
+    {
+        // Windows of 50 years: none of them ends meanwhile.
+        let quota = Quota::per(2, Duration::from_secs(50 * 365 * 24 * 60 * 60)).algorithm(algorithm);
+        let limiter = RateLimiter::new(backend.store.clone(), quota, RateLimitOptions::default()).unwrap();
+        limiter.check("ada").await.unwrap();
+        let admitted = commands(&backend, limiter.check("ada")).await;
+        assert_eq!(admitted, executed(&[("evalsha", 1), ("get", 1), ("set", 1), ("time", 1)]), "{algorithm:?}");
+        for call in [
+            commands(&backend, limiter.check("ada")).await,
+            commands(&backend, limiter.check_at_most("ada", 2)).await,
+            commands(&backend, limiter.peek("ada")).await,
+            commands(&backend, limiter.refund("ada", 0)).await,
+        ] {
+            assert_eq!(call, executed(&[("evalsha", 1), ("get", 1), ("time", 1)]), "{algorithm:?}");
+        }
+        assert_eq!(commands(&backend, limiter.reset("ada")).await, executed(&[("unlink", 1)]));
+    }
+}
+
+#[tokio::test]
+async fn a_log_is_read_in_few_places_and_takes_twelve_bytes_a_request() {
+    let backend = Backend::redis("").await;
+    let quota = Quota::per_hour(1000).algorithm(Algorithm::SlidingLog);
+    let limiter = RateLimiter::new(backend.store.clone(), quota, RateLimitOptions::default()).unwrap();
+    for _ in 0..999 {
+        limiter.check("ada").await.unwrap();
+    }
+    let admitted = commands(&backend, limiter.check("ada")).await;
+    let read = [("evalsha", 1), ("strlen", 1), ("time", 1)];
+    assert_eq!(admitted, executed(&[read.as_slice(), &[("append", 1), ("getrange", 3), ("pexpire", 1)]].concat()));
+    let denied = commands(&backend, limiter.check("ada")).await;
+    assert_eq!(denied, executed(&[read.as_slice(), &[("getrange", 5)]].concat()));
+    let key = "ratelimit:{ada}:log:3600000000";
+    assert_eq!(backend.store.get(key).await.unwrap().unwrap().len(), 12 * 1001);
 }
 
 #[tokio::test]

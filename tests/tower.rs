@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, Request, Response};
 use inner::{Broken, Inner};
 use kv_core::{Clock, KvStore, MemoryStore};
 use redis_ratelimit::{
-    Quota, RateLimitOptions, RateLimiter,
+    Algorithm, Quota, RateLimitOptions, RateLimiter,
     tower::{Key, LayerOptions, Limit, RateLimitLayer, RateLimitService},
 };
 use std::{future::poll_fn, sync::Arc, time::Duration};
@@ -158,9 +158,22 @@ async fn concurrent_requests_never_exceed_the_burst(backend: &Backend) {
 
 #[tokio::test]
 async fn who_waits_as_long_as_told_is_served_and_a_second_less_is_not_enough() {
+    let quotas = [
+        Quota::per_minute(7).burst(3),
+        Quota::per_minute(7).algorithm(Algorithm::FixedWindow),
+        Quota::per_minute(7).algorithm(Algorithm::AlignedWindow),
+        Quota::per_minute(7).algorithm(Algorithm::SlidingWindow),
+        Quota::per_minute(7).algorithm(Algorithm::SlidingLog),
+        Quota::per_minute(3).burst(7).algorithm(Algorithm::IntervalRefill),
+    ];
+    for quota in quotas {
+        who_waits_is_served(quota).await;
+    }
+}
+
+async fn who_waits_is_served(quota: Quota) {
     let (store, clock) = still();
-    let service =
-        layer(limiter(&store, Quota::per_minute(7).burst(3), "http"), LayerOptions::default()).layer(Inner::default());
+    let service = layer(limiter(&store, quota, "http"), LayerOptions::default()).layer(Inner::default());
     for pause in [0, 1, 999_999, 1_000_000, 3_333_333, 59_000_001] {
         clock.advance(Duration::from_micros(pause));
         let refused = loop {
@@ -171,10 +184,10 @@ async fn who_waits_as_long_as_told_is_served_and_a_second_less_is_not_enough() {
         };
         let wait = number(field(refused.headers(), "retry-after"));
         let next = number(field(refused.headers(), "ratelimit").rsplit_once("t=").unwrap().1);
-        assert_eq!(wait, next);
+        assert_eq!(wait, next, "{quota:?}");
         clock.advance(Duration::from_secs(wait - 1));
-        assert_eq!(status(&service, "ada").await, 429);
+        assert_eq!(status(&service, "ada").await, 429, "{quota:?}");
         clock.advance(Duration::from_secs(1));
-        assert_eq!(status(&service, "ada").await, 200);
+        assert_eq!(status(&service, "ada").await, 200, "{quota:?}");
     }
 }

@@ -22,36 +22,37 @@ local function record(i) return struct.unpack(">I7I5", bytes(i, i + 1)) end
 local count = redis.call("STRLEN", log) / 12 - 1
 local base, newest, total = 0, 0, 0
 if count > -1 then
-  if count < 1 or count % 1 > 0 or redis.call("GETRANGE", log, 0, 6) ~= "sliding" then
+  local head = bytes(0, 1)
+  if count < 1 or count % 1 > 0 or string.sub(head, 1, 7) ~= "sliding" then
     return redis.error_reply("CORRUPT key holds no window")
   end
-  base, newest, total = select(2, record(0)), record(count)
+  base, newest, total = struct.unpack(">I5", head, 8), record(count)
 end
 local function past(sum) return (sum - base) % turn end
--- The first record for which it holds, as it does for all later ones.
-local function first(holds)
-  local low, high = 1, count + 1
+-- The first record from one on for which it holds, as it does for all later ones; mostly one of the first.
+local function first(from, holds)
+  local low, high, stride = from, count + 1, 1
   while low < high do
-    local middle = math.floor((low + high) / 2)
-    if holds(record(middle)) then high = middle else low = middle + 1 end
+    local at = math.min(low + stride - 1, math.floor((low + high) / 2))
+    if holds(record(at)) then high = at else low, stride = at + 1, stride * 2 end
   end
   return low
 end
 local function write(kept, entry) redis.call("SET", log, kept .. entry, "PX", ARGV[5]) end
 if newest > now then
   -- The clock went back: what lies ahead happens now, and that is written, so that it ends.
-  count = first(function(time) return time > now end)
+  count = first(1, function(time) return time > now end)
   newest = now
   write(bytes(0, count), pack(now, total))
 end
-local live = first(function(time) return time > now - period end)
+local live = first(1, function(time) return time > now - period end)
 local before = live > 1 and select(2, record(live - 1)) or base
 local used = (total - before) % turn
 local room = math.max(limit - used, 0)
 local wanted, wait, moved = what == 2 and math.min(units, 1) or units, 0, 0
 if what >= 0 and wanted > room and wanted <= limit then
   local free = past(before) + used + wanted - limit
-  wait = record(first(function(_, sum) return past(sum) >= free end)) + period - now
+  wait = record(first(live, function(_, sum) return past(sum) >= free end)) + period - now
 end
 if what == 2 or what == 1 and units <= room then
   moved = math.min(units, room)
@@ -64,7 +65,7 @@ elseif moved > 0 then
   redis.call("APPEND", log, pack(now, total + moved))
   redis.call("PEXPIRE", log, ARGV[5])
 elseif moved < 0 and used + moved > 0 then
-  local at = first(function(_, sum) return past(sum) >= past(total) + moved end)
+  local at = first(live, function(_, sum) return past(sum) >= past(total) + moved end)
   write(bytes(0, at), pack(record(at), total + moved))
 elseif moved < 0 then
   redis.call("DEL", log)
