@@ -127,7 +127,7 @@ async fn concurrent_checks_never_exceed_the_limit(backend: &Backend) {
         let limiter = limiter(backend, Quota::per(20, LONG).algorithm(algorithm));
         let check = |n: u64| {
             let limiter = limiter.clone();
-            tokio::spawn(async move { limiter.check_n(id, n).await.unwrap().is_allowed().then_some(n).unwrap_or(0) })
+            tokio::spawn(async move { if limiter.check_n(id, n).await.unwrap().is_allowed() { n } else { 0 } })
         };
         let checks: Vec<_> = (0..60).map(|at| check(1 + at % 2)).collect();
         let mut admitted = 0;

@@ -31,6 +31,30 @@ fn bound(algorithm: Algorithm, (limit, period, burst): (u128, u128, u128), span:
     }
 }
 
+#[test]
+fn a_clock_that_jumps_back_keeps_nobody_out_for_longer_than_is_said() {
+    for algorithm in ALL {
+        for jump in [1, 999, 1_000_000, 1_500_000, 86_400_000_000] {
+            // Full halfway through a window of a second, and nothing else is asked until the clock is back.
+            let quota = Quota::per_second(4).algorithm(algorithm);
+            let (limiter, clock) = still(quota).unwrap();
+            assert!(block_on(limiter.check_n("ada", 4)).unwrap().is_allowed());
+            clock.set_micros(clock.now_micros() - jump);
+            let most = Duration::from_secs(if algorithm == Algorithm::SlidingWindow { 2 } else { 1 });
+            let looked = block_on(limiter.peek_n("ada", 4)).unwrap();
+            let denied = block_on(limiter.check_n("ada", 4)).unwrap();
+            assert!(!denied.is_allowed(), "{algorithm:?}: what was taken is taken");
+            assert_eq!((looked, denied.remaining()), (denied, 0), "{algorithm:?} by {jump}");
+            let wait = denied.retry_after().unwrap();
+            assert!(wait <= most, "{algorithm:?} by {jump}: {wait:?}");
+            clock.advance(wait - Duration::from_micros(1));
+            assert!(!block_on(limiter.check_n("ada", 4)).unwrap().is_allowed(), "{algorithm:?} by {jump}");
+            clock.advance(Duration::from_micros(1));
+            assert!(block_on(limiter.check_n("ada", 4)).unwrap().is_allowed(), "{algorithm:?} by {jump}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(cases(150))]
 

@@ -136,3 +136,35 @@ fn sliding(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Resu
     }
     Ok(Reply::Array(reply.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn larger_steps_never_count_less_and_hardly_more() {
+        let mut larger = 0;
+        for limit in [1, 7, 10_000, 999_983, 1 << 40, 1 << 51] {
+            for period in [1, 1000, 999_983, 86_400_000_000, 2_592_000_000_000, 1 << 51] {
+                let sliding = Sliding::new(&Terms { limit, burst: limit, period });
+                let steps = whole(period, sliding.step);
+                assert!(limit as u128 * steps as u128 <= 1 << 52, "{sliding:?}: a product that a double rounds");
+                larger += u32::from(sliding.step > 1);
+                for units in [1, limit / 3, limit] {
+                    for elapsed in [0, 1, period / 3, period - 1].into_iter().filter(|elapsed| *elapsed < period) {
+                        let exact = (units as u128 * (period - elapsed) as u128).div_ceil(period as u128) as i64;
+                        let ours = sliding.weight(units, elapsed);
+                        let most = whole_share(units, 2 * sliding.step, period);
+                        assert!(ours >= exact && ours <= exact + most, "{sliding:?}: {ours} and not {exact}");
+                        assert!(sliding.step > 1 || ours == exact, "{sliding:?}: {ours} and not {exact}");
+                    }
+                }
+            }
+        }
+        assert!(larger > 9, "{larger}");
+    }
+
+    fn whole_share(units: i64, step: i64, period: i64) -> i64 {
+        (units as u128 * step as u128).div_ceil(period as u128) as i64
+    }
+}
