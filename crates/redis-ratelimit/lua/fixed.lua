@@ -10,7 +10,7 @@
 -- ARGV[7]  1 = windows are counted from 1970, 0 = from the first request
 --
 -- Returns  units taken before that, and how long until the window is over, or would be that began now, microseconds
-local limit, units, what, period = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local limit, units, what, period = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4] + 0
 local now = tonumber(ARGV[6])
 if not now then
   local time = redis.call("TIME")

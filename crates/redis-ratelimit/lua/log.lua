@@ -10,7 +10,7 @@
 -- ARGV[6]  now, microseconds; empty = the server's clock
 --
 -- Returns  units taken before that, and how long until the last of them are free and until there is room for what was asked for, microseconds
-local log, limit, units, what, period = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local log, limit, units, what, period = KEYS[1], ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4] + 0
 local now, turn = tonumber(ARGV[6]), 1099511627776
 if not now then
   local time = redis.call("TIME")

@@ -10,8 +10,8 @@
 -- ARGV[7]  limit: units that come back at the end of a period
 --
 -- Returns  units missing before that, and how long until the period is over, or would be that began now, microseconds
-local burst, units, what, period = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local now, limit = tonumber(ARGV[6]), tonumber(ARGV[7])
+local burst, units, what, period = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4] + 0
+local now, limit = tonumber(ARGV[6]), ARGV[7] + 0
 if not now then
   local time = redis.call("TIME")
   now = time[1] * 1000000 + time[2]

@@ -10,8 +10,8 @@
 -- ARGV[7]  by how many microseconds the share falls at a time
 --
 -- Returns  units taken before that in the older window, those in the newer one, and how long ago that began, microseconds
-local limit, units, what, period = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local now, step = tonumber(ARGV[6]), tonumber(ARGV[7])
+local limit, units, what, period = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4] + 0
+local now, step = tonumber(ARGV[6]), ARGV[7] + 0
 if not now then
   local time = redis.call("TIME")
   now = time[1] * 1000000 + time[2]

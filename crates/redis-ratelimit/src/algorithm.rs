@@ -2,6 +2,16 @@
 ///
 /// Each keeps one key per id, named after the algorithm and, but for GCRA, the period: what was taken under another algorithm or period
 /// counts no more, and does not come in the way. Another limit counts on with what was taken before.
+///
+/// ```
+/// # use redis_ratelimit::{kv_core::MemoryStore, *}; use std::sync::Arc;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kv_core::Error> {
+/// let quota = Quota::per_minute(100).algorithm(Algorithm::SlidingLog);
+/// let limiter = RateLimiter::new(Arc::new(MemoryStore::new()), quota, RateLimitOptions::default())?;
+/// assert_eq!(limiter.check_n("ada", 98).await?.remaining(), 2);
+/// assert_eq!(limiter.check_at_most("ada", 5).await?.granted, 2);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {

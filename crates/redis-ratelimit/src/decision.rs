@@ -7,7 +7,7 @@ pub enum Decision {
     Allowed {
         /// How much could be taken at once now.
         remaining: u64,
-        /// When the bucket is empty again, if nothing more is taken.
+        /// When all is free again, if nothing more is taken.
         reset_after: Duration,
     },
     /// The request must not go on; nothing is taken.
@@ -18,7 +18,7 @@ pub enum Decision {
         /// When the same request would be admitted, if nothing is taken before: a microsecond earlier it would not.
         /// `None` if never, because it asks for more than the burst.
         retry_after: Option<Duration>,
-        /// When the bucket is empty again, if nothing more is taken.
+        /// When all is free again, if nothing more is taken.
         reset_after: Duration,
     },
 }
@@ -53,7 +53,7 @@ impl Decision {
         }
     }
 
-    /// When the bucket is empty again, if nothing more is taken.
+    /// When all is free again, if nothing more is taken.
     pub fn reset_after(&self) -> Duration {
         match *self {
             Self::Allowed { reset_after, .. } | Self::Denied { reset_after, .. } => reset_after,

@@ -1,3 +1,4 @@
+use super::numbers::MOST;
 use crate::{Decision, bucket};
 use kv_core::{Arg, Error, Result, TwinContext};
 use std::time::Duration;
@@ -81,10 +82,11 @@ impl Given {
         let &[limit, units, what, period, ttl, now] = args;
         let [limit, units, what, period, ttl] =
             [limit.to_int()?, units.to_int()?, what.to_int()?, period.to_int()?, ttl.to_int()?];
-        if period <= 0 {
-            return Err(Error::invalid_input("script", "period must not be zero"));
+        let now = bucket::now(store, now)?;
+        if period == 0 || [limit, units, period, ttl, now].iter().any(|number| !(0..=MOST).contains(number)) {
+            return Err(Error::invalid_input("script", "argument is no number of a window"));
         }
-        Ok(Self { limit, units, what, period, ttl, now: bucket::now(store, now)? })
+        Ok(Self { limit, units, what, period, ttl, now })
     }
 
     /// How many units are taken where there is room for so many; negative if so many of those in use are given back.

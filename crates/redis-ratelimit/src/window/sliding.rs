@@ -43,7 +43,7 @@ impl Sliding {
     /// How much a window of so many units counts after so long in the next one.
     fn weight(self, units: i64, elapsed: i64) -> i64 {
         let steps = whole(self.period, self.step);
-        whole(units.min(self.limit) * (steps - elapsed / self.step), steps)
+        whole(units.min(self.limit).saturating_mul(steps - elapsed / self.step), steps)
     }
 
     /// How long into a window the one before, of so many units, counts for no more than this; its end at the latest.
@@ -110,7 +110,7 @@ impl Found for FoundSliding {
 fn sliding(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
     let (&[key], Some((given, &[step]))) = (keys, args.split_first_chunk()) else { return Err(Error::wrong_arity()) };
     let given = Given::read(store, given)?;
-    let counter = Sliding { limit: given.limit, period: given.period, step: step.to_int()?.max(1) };
+    let counter = Sliding { limit: given.limit, period: given.period, step: step.to_int()?.clamp(1, numbers::MOST) };
     let elapsed = given.now.rem_euclid(given.period);
     let start = given.now - elapsed;
     let (mut before, mut used, mut is_ahead) = (0, 0, false);
