@@ -1,11 +1,21 @@
 //! What the READMEs say a call costs, as the server counts it.
 
-use crate::backend::Backend;
+use crate::backend::{Backend, patient};
 use kv_core::{KvStore, MemoryStore, SetOptions};
+use kv_redis::RedisStore;
 use redis_cache::{Cache, CacheOptions};
 use redis_lock::{LockManager, LockOptions};
 use redis_ratelimit::{Algorithm, ConcurrencyLimiter, ConcurrencyOptions, Quota, RateLimitOptions, RateLimiter};
-use std::{collections::BTreeMap, io, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::task::JoinSet;
 use xtask::resp::Reply;
 
 /// The commands a call makes the server execute, those within scripts too.
@@ -157,19 +167,72 @@ async fn a_hit_is_one_get_and_a_miss_two_scripts_more() {
     let load = || async { Ok::<_, io::Error>(Some("v".to_owned())) };
     cache.get_or_load("warm", load).await.unwrap();
     let miss = commands(&backend, cache.get_or_load("k", load)).await;
-    // The value is looked for twice: the second time as the right to store is taken.
-    assert_eq!(miss, executed(&[("del", 1), ("evalsha", 2), ("get", 3), ("set", 2)]));
+    // The entry is looked for twice: the second time as the lease is taken, which is looked at as the entry is stored.
+    let scripts = [("del", 1), ("get", 2), ("getrange", 1), ("set", 2), ("time", 1)];
+    assert_eq!(miss, executed(&[&[("evalsha", 2)], &scripts[..]].concat()));
     assert_eq!(commands(&backend, cache.get_or_load("k", load)).await, executed(&[("get", 1)]));
     assert_eq!(commands(&backend, cache.get("k")).await, executed(&[("get", 1)]));
-    assert_eq!(commands(&backend, cache.invalidate("k")).await, executed(&[("unlink", 1)]));
+    cache.invalidate("warm").await.unwrap();
+    let invalidates = commands(&backend, cache.invalidate("k")).await;
+    assert_eq!(invalidates, executed(&[("del", 1), ("evalsha", 1), ("publish", 1), ("unlink", 1)]));
+}
+
+/// One cold key, all at once, in so many processes: the loads, the commands that were sent, and how long after the load the last one waited.
+async fn stampede(server: &Backend, caches: &[Cache<String>], key: &str, gets: usize) -> (usize, u32, Duration) {
+    let (loads, load) = (Arc::new(AtomicUsize::new(0)), Duration::from_millis(50));
+    let mut slowest = Duration::ZERO;
+    let all = async {
+        let started = Instant::now();
+        let mut tasks = JoinSet::new();
+        for get in 0..gets {
+            let (cache, key, loads) = (caches[get % caches.len()].clone(), key.to_owned(), loads.clone());
+            tasks.spawn(async move {
+                let loader = || async move {
+                    loads.fetch_add(1, Ordering::SeqCst);
+                    tokio::time::sleep(load).await;
+                    Ok::<_, io::Error>(Some("v".to_owned()))
+                };
+                assert_eq!(*cache.get_or_load(&key, loader).await.unwrap().unwrap(), "v");
+            });
+        }
+        while let Some(get) = tasks.join_next().await {
+            get.unwrap();
+        }
+        slowest = started.elapsed().saturating_sub(load);
+    };
+    let executed = commands(server, all).await;
+    let sent = |name: &str| executed.get(name).copied().unwrap_or_default();
+    // What the commit gets, it gets within its script.
+    let commands = sent("evalsha") + sent("eval") + sent("subscribe") + sent("get") - 1;
+    (loads.load(Ordering::SeqCst), commands, slowest)
+}
+
+#[tokio::test]
+async fn a_stampede_of_processes_is_one_load_and_a_handful_of_commands() {
+    let server = Backend::redis("").await;
+    let url = server.server.as_ref().unwrap().url();
+    for (processes, gets, most) in [(1, 2000, 3), (4, 2000, 16), (8, 10_000, 19)] {
+        let mut caches = Vec::new();
+        for _ in 0..processes {
+            let store = Arc::new(RedisStore::connect_with(&url, patient()).await.unwrap());
+            caches.push(Cache::new(store, CacheOptions::default().budget(Duration::from_secs(8))).unwrap());
+        }
+        let name = |round: &str| format!("{processes} {round}");
+        // The first time each process that waits has to subscribe, and to look once more then.
+        let (loads, commands, _) = stampede(&server, &caches, &name("first"), gets).await;
+        assert!(loads == 1 && commands <= 4 * processes + 3, "{commands}");
+        let (loads, commands, slowest) = stampede(&server, &caches, &name("second"), gets).await;
+        assert!(loads == 1 && commands <= most, "{commands} commands of {processes} processes");
+        println!(
+            "{processes} processes, {gets} gets: {loads} load, {commands} commands, the last {slowest:?} after it"
+        );
+    }
 }
 
 #[tokio::test]
 async fn a_limiter_in_memory_keeps_one_key_per_id() {
     let store = MemoryStore::new();
-    let limiter =
-        RateLimiter::new(std::sync::Arc::new(store.clone()), Quota::per_second(5), RateLimitOptions::default())
-            .unwrap();
+    let limiter = RateLimiter::new(Arc::new(store.clone()), Quota::per_second(5), RateLimitOptions::default()).unwrap();
     for i in 0..100 {
         limiter.check(&format!("client {}", i % 10)).await.unwrap();
     }
