@@ -374,6 +374,44 @@ fn the_script_of_several_limits_equals_its_twin() {
     });
 }
 
+#[test]
+fn scripts_of_buckets_with_reservations_equal_their_twins() {
+    const NOW: i64 = 1_700_000_000_000_000;
+    let values =
+        &["garbage", "12:", "1700000000000000", "1700000000004500:1", "1700000000009000", "99999999999999999999999"];
+    let scripts = &[
+        "redis-ratelimit/reserve",
+        "redis-ratelimit/reserve",
+        "redis-ratelimit/cancel",
+        "redis-ratelimit/check",
+        "redis-ratelimit/check_many",
+        "redis-ratelimit/refund",
+    ];
+    check(steps(scripts, values, 0..400), |name, token, number| {
+        // One unit a millisecond, in thirds of microseconds or in whole ones; a burst of two, and up to five milliseconds to wait.
+        let rate = 1 + 2 * i64::from(number % 7 == 0);
+        let (unit, most) = (1000 * rate, 7000 * rate);
+        let now = NOW + 500 * (number % 10);
+        let [capacity, cost, rate_arg, ttl, most, now_arg] =
+            [2 * unit, unit * i64::from(token) + i64::from(number % 11 == 0), rate, 3 * HOUR, most, now]
+                .map(OwnedArg::Int);
+        match name {
+            "redis-ratelimit/reserve" => {
+                vec![capacity, cost, rate_arg, ttl, now_arg, most, OwnedArg::Int(unit * (number % 6))]
+            }
+            // By half milliseconds like the clock, so that it is often what the bucket holds.
+            "redis-ratelimit/cancel" => {
+                let held = (NOW + 500 * (number / 10 % 14)).to_string() + ["", ":1"][usize::from(number % 11 == 0)];
+                vec![OwnedArg::Text(held), cost, rate_arg, ttl, now_arg]
+            }
+            "redis-ratelimit/check_many" => {
+                vec![capacity, rate_arg, ttl, now_arg, cost, OwnedArg::Int(number % 4), most]
+            }
+            _ => vec![capacity, cost, rate_arg, ttl, now_arg, most],
+        }
+    });
+}
+
 /// Windows of one quota a case: limit, period, and of what a script has beside those.
 fn windows(script: &'static str, values: &'static [&'static str], quotas: &'static [(i64, i64, i64)]) {
     let scripts = &*Box::leak(Box::new([script]));

@@ -29,6 +29,7 @@ mod pool;
 mod pubsub;
 mod quorum;
 mod ratelimit;
+mod reserve;
 mod room;
 mod script;
 mod sentinel;

@@ -4,8 +4,9 @@
 -- ARGV[1]  capacity of the bucket, ticks
 -- ARGV[2]  cost of the request, ticks; 0 looks and takes nothing
 -- ARGV[3]  ticks per microsecond
--- ARGV[4]  how long a full bucket takes to empty, milliseconds
+-- ARGV[4]  how long the fullest bucket takes to empty, milliseconds
 -- ARGV[5]  now, microseconds; empty = the server's clock
+-- ARGV[6]  the most it holds where there are reservations, ticks; its capacity if there is none
 --
 -- Returns  the room left in the bucket after the request, ticks; negative if denied: what is lacking
 local capacity, cost, rate, now = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, tonumber(ARGV[5])
@@ -28,10 +29,11 @@ if stored then
   if level < 0 then
     level = 0
   end
-  -- The clock went back, or the limit was lowered: no more than full, and written back, so that it empties from now.
-  clamped = level > capacity
-  if clamped then
-    level = capacity
+  if level > capacity then
+    -- The clock went back, or the limit was lowered: no more than it holds, and written back, so that it empties from now.
+    local most = tonumber(ARGV[6]) or capacity
+    clamped = level > most
+    level = clamped and most or level
   end
 end
 local room = capacity - level - cost

@@ -3,9 +3,10 @@
 -- KEYS[1..]  the bucket of each run of requests for the same cost; one that has several runs is there several times
 -- ARGV[1]  capacity of a bucket, ticks
 -- ARGV[2]  ticks per microsecond
--- ARGV[3]  how long a full bucket takes to empty, milliseconds
+-- ARGV[3]  how long the fullest bucket takes to empty, milliseconds
 -- ARGV[4]  now, microseconds; empty = the server's clock
--- ARGV[5..]  of each run: the cost of a request, ticks, and how many requests there are
+-- ARGV[5..]  of each run: the cost of a request, ticks, and how many requests there are; then the most that a bucket holds where there
+--            are reservations, ticks
 --
 -- Returns  of each run: the room in the bucket before it, ticks, of which as many are admitted as fit; or the code of an error
 local find, call, pcall = string.find, redis.call, redis.pcall
@@ -33,9 +34,10 @@ for i = 1, #KEYS do
       if level < 0 then
         level = 0
       end
-      clamped = level > capacity
-      if clamped then
-        level = capacity
+      if level > capacity then
+        local most = tonumber(ARGV[2 * #KEYS + 5]) or capacity
+        clamped = level > most
+        level = clamped and most or level
       end
     else
       fault = "CORRUPT"
@@ -47,6 +49,8 @@ for i = 1, #KEYS do
     local taken = (room - room % cost) / cost
     if taken > count then
       taken = count
+    elseif taken < 0 then
+      taken = 0
     end
     if taken > 0 or clamped then
       level = level + taken * cost

@@ -4,10 +4,11 @@
 -- ARGV[1]  capacity of the bucket, ticks
 -- ARGV[2]  what is given back, ticks
 -- ARGV[3]  ticks per microsecond
--- ARGV[4]  how long a full bucket takes to empty, milliseconds
+-- ARGV[4]  how long the fullest bucket takes to empty, milliseconds
 -- ARGV[5]  now, microseconds; empty = the server's clock
+-- ARGV[6]  the most it holds where there are reservations, ticks; its capacity if there is none
 --
--- Returns  the room in the bucket afterwards, ticks
+-- Returns  the room in the bucket afterwards, ticks; negative where reservations wait
 local capacity, cost, rate = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = tonumber(ARGV[5])
 if not now then
@@ -22,7 +23,7 @@ local at, rest = string.match(stored, "^(%d+):?(%d*)$")
 if not at then
   return redis.error_reply("CORRUPT key holds no bucket")
 end
-local level = math.min((at - now) * rate + (tonumber(rest) or 0), capacity) - cost
+local level = math.min((at - now) * rate + (tonumber(rest) or 0), tonumber(ARGV[6]) or capacity) - cost
 if level <= 0 then
   redis.call("DEL", KEYS[1])
   return capacity

@@ -34,7 +34,7 @@ impl RateLimiter {
     pub(crate) async fn room_before(&self, key: &str, cost: i64, count: u64) -> Result<i64> {
         let runs = [Run { key, cost, count: i64::try_from(count).unwrap_or(i64::MAX) }];
         match self.ask_once(&runs).await?.pop() {
-            Some(Ok(Reply::Int(room))) => Ok(room.clamp(0, self.gcra()?.capacity)),
+            Some(Ok(Reply::Int(room))) => Ok(self.gcra()?.room(room)),
             Some(Ok(Reply::Bytes(code))) => Err(fault(&code)),
             _ => Err(unexpected()),
         }
@@ -42,9 +42,10 @@ impl RateLimiter {
 
     async fn ask_once(&self, runs: &[Run<'_>]) -> Result<Vec<Result<Reply>>> {
         let keys: Vec<&str> = runs.iter().map(|run| run.key).collect();
-        let mut args = Vec::with_capacity(4 + 2 * runs.len());
+        let mut args = Vec::with_capacity(5 + 2 * runs.len());
         args.extend(self.fixed()?);
         args.extend(runs.iter().flat_map(|run| [Arg::Int(run.cost), Arg::Int(run.count)]));
+        args.extend(self.gcra()?.beyond());
         let reply = self.store().require_scripts(CHECK_MANY.name())?.run(&CHECK_MANY, &keys, &args).await?;
         Ok(reply.into_array(CHECK_MANY.name())?.into_iter().map(Ok).collect())
     }
@@ -56,10 +57,11 @@ impl RateLimiter {
         let groups: Vec<Vec<usize>> = of_key.into_values().collect();
         let keys: Vec<Vec<&str>> =
             groups.iter().map(|group| group.iter().filter_map(|at| Some(runs.get(*at)?.key)).collect()).collect();
-        let fixed = self.fixed()?;
+        let (fixed, beyond) = (self.fixed()?, self.gcra()?.beyond());
         let of = |group: &Vec<usize>| {
             let costs = group.iter().filter_map(|at| runs.get(*at));
-            fixed.into_iter().chain(costs.flat_map(|run| [Arg::Int(run.cost), Arg::Int(run.count)])).collect()
+            let costs = costs.flat_map(|run| [Arg::Int(run.cost), Arg::Int(run.count)]);
+            fixed.into_iter().chain(costs).chain(beyond).collect()
         };
         let args: Vec<Vec<Arg<'_>>> = groups.iter().map(of).collect();
         let calls: Vec<ScriptCall<'_>> = keys.iter().zip(&args).map(|(keys, args)| ScriptCall { keys, args }).collect();
@@ -105,9 +107,8 @@ fn room(runs: &[Run<'_>], replies: &[Result<Reply>], run: usize, place: i64) -> 
     let (Some(Run { cost, .. }), Some(reply)) = (runs.get(run), replies.get(run)) else { return Err(unexpected()) };
     match reply {
         Ok(Reply::Int(before)) => {
-            let before = (*before).max(0);
             // As many before it as fit were admitted.
-            let taken = if *cost > 0 { place.min(before / cost) } else { 0 };
+            let taken = if *cost > 0 { place.min(before.max(&0) / cost) } else { 0 };
             Ok(before - (taken + 1) * cost)
         }
         Ok(Reply::Bytes(code)) => Err(fault(code)),
@@ -132,16 +133,14 @@ fn unexpected() -> Error {
 
 fn check_many(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
     let Some((&[capacity, rate, ttl, now], runs)) = args.split_first_chunk() else { return Err(Error::wrong_arity()) };
-    if runs.len() != keys.len() * 2 {
-        return Err(Error::wrong_arity());
-    }
+    let Some((runs, beyond)) = runs.split_at_checked(keys.len() * 2) else { return Err(Error::wrong_arity()) };
     let (capacity, rate, ttl) = (capacity.to_int()?, rate.to_int()?, ttl.to_int()?);
-    let now = bucket::now(store, now)?;
+    let (most, now) = (bucket::most(capacity, beyond)?, bucket::now(store, now)?);
     let mut rooms = Vec::with_capacity(keys.len());
     for (key, run) in keys.iter().zip(runs.chunks_exact(2)) {
         let &[cost, count] = run else { return Err(Error::wrong_arity()) };
         let (cost, count) = (cost.to_int()?, count.to_int()?);
-        let bucket = match Bucket::load(store, key, capacity, rate, now) {
+        let bucket = match Bucket::load(store, key, most, rate, now) {
             Ok(bucket) => bucket,
             Err(error) => {
                 rooms.push(Reply::Bytes(
@@ -152,7 +151,7 @@ fn check_many(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> R
         };
         let room = capacity - bucket.level;
         rooms.push(Reply::Int(room));
-        let taken = if cost > 0 { count.min(room / cost) } else { 0 };
+        let taken = if cost > 0 { count.min(room.max(0) / cost) } else { 0 };
         if taken > 0 || (bucket.clamped && cost > 0) {
             Bucket::store(store, key, bucket.level + taken * cost, rate, now, ttl);
         }

@@ -1,5 +1,5 @@
 use crate::{Algorithm, Decision, Quota};
-use kv_core::{Error, ErrorKind, Result};
+use kv_core::{Arg, Error, ErrorKind, Result};
 use std::time::Duration;
 
 /// Numbers up to here are exact in Lua, with one addition to spare.
@@ -15,11 +15,18 @@ pub(crate) struct Gcra {
     per_unit: i64,
     pub(crate) per_micro: i64,
     pub(crate) capacity: i64,
+    /// The capacity and what may wait beyond it: no bucket holds more.
+    pub(crate) most: i64,
     burst: u64,
 }
 
 impl Gcra {
     pub(crate) fn new(quota: Quota) -> Result<Self> {
+        Self::with_wait(quota, Duration::ZERO)
+    }
+
+    /// With reservations that wait for so long at the most.
+    pub(crate) fn with_wait(quota: Quota, longest: Duration) -> Result<Self> {
         if quota.algorithm != Algorithm::Gcra {
             return Err(not_gcra());
         }
@@ -40,19 +47,29 @@ impl Gcra {
         if burst > MAX_TICKS {
             return invalid("burst is larger than 2^52");
         }
-        if per_unit.saturating_mul(burst) > MAX_TICKS {
-            // Coarser ticks, and a unit rounded up: never more than the quota, and less by a part in 2^51 / burst.
-            per_micro = (MAX_TICKS / burst - 1).saturating_mul(limit) / period;
+        let waiting = longest.as_micros().saturating_mul(limit).div_ceil(period);
+        let units = burst.saturating_add(waiting);
+        if units > MAX_TICKS {
+            return invalid("longest_wait has room for more than 2^52");
+        }
+        if per_unit.saturating_mul(units) > MAX_TICKS {
+            // Coarser ticks, and a unit rounded up: never more than the quota, and less by a part in 2^51 / units.
+            per_micro = (MAX_TICKS / units - 1).saturating_mul(limit) / period;
             per_unit = (period.saturating_mul(per_micro)).div_ceil(limit);
         }
         if per_micro == 0 || per_unit == 0 {
-            return invalid("burst takes longer than 140 years to refill");
+            return invalid(if waiting > burst {
+                "longest_wait must be less than 140 years"
+            } else {
+                "burst takes longer than 140 years to refill"
+            });
         }
         if per_micro > MAX_TICKS {
             return invalid("quota is more than 2^52 per microsecond");
         }
-        let (per_unit, per_micro) = (per_unit as i64, per_micro as i64);
-        Ok(Self { per_unit, per_micro, capacity: per_unit * quota.burst as i64, burst: quota.burst })
+        let (per_unit, per_micro, longest) = (per_unit as i64, per_micro as i64, longest.as_micros() as i64);
+        let capacity = per_unit * quota.burst as i64;
+        Ok(Self { per_unit, per_micro, capacity, most: capacity + longest * per_micro, burst: quota.burst })
     }
 
     /// The ticks of so many units; more than the burst counts as one more, which is denied as well.
@@ -60,40 +77,56 @@ impl Gcra {
         self.per_unit * units.min(self.burst + 1) as i64
     }
 
-    /// How long a full bucket takes to drain, in milliseconds, and a second more.
+    /// How long the fullest bucket takes to drain, in milliseconds, and a second more.
     pub(crate) fn ttl_millis(&self) -> i64 {
-        self.capacity / self.per_micro / 1000 + 1001
+        self.most / self.per_micro / 1000 + 1001
+    }
+
+    /// What scripts are told of buckets with reservations, and not of others.
+    pub(crate) fn beyond(&self) -> Option<Arg<'static>> {
+        (self.most > self.capacity).then_some(Arg::Int(self.most))
+    }
+
+    /// The room in a bucket as it can be: less than none where reservations wait.
+    pub(crate) fn room(&self, told: i64) -> i64 {
+        told.clamp(self.capacity - self.most, self.capacity)
     }
 
     /// The decision behind the room that a request for so many units left.
     pub(crate) fn decide(&self, units: u64, room: i64) -> Decision {
-        if room >= 0 {
-            return Decision::Allowed {
-                remaining: (room / self.per_unit) as u64,
-                reset_after: self.drain(self.capacity - room),
-            };
+        if room >= 0 || units == 0 {
+            return self.allowed(room);
         }
         self.denied(units, room + self.cost(units))
     }
 
     /// What a request for so many units would get from a bucket with this room, which stays as it is.
     pub(crate) fn preview(&self, units: u64, room: i64) -> Decision {
-        if room < self.cost(units) {
+        if units > 0 && room < self.cost(units) {
             return self.denied(units, room);
         }
-        Decision::Allowed { remaining: (room / self.per_unit) as u64, reset_after: self.drain(self.capacity - room) }
+        self.allowed(room)
+    }
+
+    fn allowed(&self, room: i64) -> Decision {
+        Decision::Allowed { remaining: self.whole(room), reset_after: self.drain(self.capacity - room) }
     }
 
     fn denied(&self, units: u64, room: i64) -> Decision {
         Decision::Denied {
-            remaining: (room / self.per_unit) as u64,
+            remaining: self.whole(room),
             retry_after: (units <= self.burst).then(|| self.drain(self.cost(units) - room)),
             reset_after: self.drain(self.capacity - room),
         }
     }
 
+    /// How many units so many ticks are room for.
+    fn whole(&self, room: i64) -> u64 {
+        (room.max(0) / self.per_unit) as u64
+    }
+
     /// How long so many ticks take to drain, in whole microseconds rounded up.
-    fn drain(&self, ticks: i64) -> Duration {
+    pub(crate) fn drain(&self, ticks: i64) -> Duration {
         Duration::from_micros((ticks as u64).div_ceil(self.per_micro as u64))
     }
 }

@@ -14,6 +14,7 @@ mod limits;
 mod options;
 mod quota;
 mod refund;
+mod reserve;
 mod script;
 #[cfg(feature = "tower")]
 pub mod tower;
@@ -31,5 +32,6 @@ pub use {
     limiter::RateLimiter,
     options::RateLimitOptions,
     quota::Quota,
+    reserve::{Reservation, ReserveDecision},
     script::SCRIPTS,
 };

@@ -1,11 +1,12 @@
 use crate::{
     Decision, Grant, Quota, RateLimitOptions,
     gcra::{Gcra, not_gcra},
+    reserve::Leaving,
     script::CHECK,
     window::{Ask, Window},
 };
 use kv_core::{Arg, Keyspace, KvStore, KvStoreExt, Result};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Limits the rate of requests, each id on its own. Clones share the store.
 ///
@@ -18,6 +19,8 @@ pub struct RateLimiter {
     keys: Keyspace,
     quota: Quota,
     rule: Rule,
+    longest_wait: Duration,
+    leaving: Option<Leaving>,
 }
 
 #[derive(Clone, Debug)]
@@ -31,14 +34,22 @@ impl RateLimiter {
     ///
     /// Errors: [`InvalidConfig`](kv_core::ErrorKind::InvalidConfig) for a quota with a zero in it, one that takes 140
     /// years to refill, or one that the [`Algorithm`](crate::Algorithm) does not take: by windows, a burst apart from the limit, more than
-    /// 2^51, 100,000 in a log, or 71 years; [`Unsupported`](kv_core::ErrorKind::Unsupported) for a store without scripts. No round trip.
+    /// 2^51, 100,000 in a log, or 71 years; for a [`longest_wait`](RateLimitOptions::longest_wait) of 140 years, or by windows; [`Unsupported`](kv_core::ErrorKind::Unsupported) for a store without scripts. No round trip.
     pub fn new(store: Arc<dyn KvStore>, quota: Quota, options: RateLimitOptions) -> Result<Self> {
         store.require_scripts("ratelimit")?;
         let rule = match Window::new(quota)? {
-            Some(window) => Rule::Window(window),
-            None => Rule::Gcra(Gcra::new(quota)?),
+            Some(window) => {
+                options.without_reservations()?;
+                Rule::Window(window)
+            }
+            None => Rule::Gcra(Gcra::with_wait(quota, options.longest_wait)?),
         };
-        Ok(Self { store, keys: Keyspace::new(options.prefix)?, quota, rule })
+        let leaving = match &rule {
+            Rule::Gcra(gcra) => Some(Leaving::new(store.clone(), *gcra)),
+            Rule::Window(_) => None,
+        };
+        let keys = Keyspace::new(options.prefix)?;
+        Ok(Self { store, keys, quota, rule, longest_wait: options.longest_wait, leaving })
     }
 
     /// The quota.
@@ -141,6 +152,15 @@ impl RateLimiter {
         }
     }
 
+    pub(crate) fn longest_wait(&self) -> Duration {
+        self.longest_wait
+    }
+
+    /// Where reservations are given back; [`Unsupported`](kv_core::ErrorKind::Unsupported) as [`gcra`](Self::gcra).
+    pub(crate) fn leaving(&self) -> Result<&Leaving> {
+        self.leaving.as_ref().ok_or_else(not_gcra)
+    }
+
     pub(crate) fn key(&self, id: &str) -> Result<String> {
         let suffix = match &self.rule {
             Rule::Gcra(_) => "",
@@ -158,9 +178,11 @@ impl RateLimiter {
             Arg::Int(gcra.per_micro),
             Arg::Int(gcra.ttl_millis()),
             Arg::Bytes(b""),
+            gcra.beyond().unwrap_or(Arg::Bytes(b"")),
         ];
+        let args = if gcra.beyond().is_some() { &args[..] } else { &args[..5] };
         let scripts = self.store.require_scripts(CHECK.name())?;
-        let room = scripts.run(&CHECK, &[key], &args).await?.into_int(CHECK.name())?;
-        Ok(room.clamp(-cost, gcra.capacity))
+        let room = scripts.run(&CHECK, &[key], args).await?.into_int(CHECK.name())?;
+        Ok(gcra.room(room + cost) - cost)
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     concurrency::{ENTER, LEAVE, STAY},
     limits::CHECK_ALL,
     refund::REFUND,
+    reserve::{CANCEL, RESERVE},
     window::{FIXED, LOG, REFILL, SLIDING},
 };
 use kv_core::{Arg, Error, Reply, Result, Script, TwinContext};
@@ -11,13 +12,29 @@ use kv_core::{Arg, Error, Reply, Result, Script, TwinContext};
 pub(crate) static CHECK: Script = Script::new("redis-ratelimit/check", include_str!("../lua/check.lua"), check);
 
 /// Every script of this crate, for those who audit, preload or compare them.
-pub static SCRIPTS: [&Script; 11] =
-    [&CHECK, &CHECK_ALL, &CHECK_MANY, &ENTER, &FIXED, &LEAVE, &LOG, &REFILL, &REFUND, &SLIDING, &STAY];
+pub static SCRIPTS: [&Script; 13] = [
+    &CANCEL,
+    &CHECK,
+    &CHECK_ALL,
+    &CHECK_MANY,
+    &ENTER,
+    &FIXED,
+    &LEAVE,
+    &LOG,
+    &REFILL,
+    &REFUND,
+    &RESERVE,
+    &SLIDING,
+    &STAY,
+];
 
 fn check(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result<Reply> {
-    let (&[key], &[capacity, cost, rate, ttl, now]) = (keys, args) else { return Err(Error::wrong_arity()) };
+    let (&[key], &[capacity, cost, rate, ttl, now, ref beyond @ ..]) = (keys, args) else {
+        return Err(Error::wrong_arity());
+    };
     let (capacity, cost, rate, now) = (capacity.to_int()?, cost.to_int()?, rate.to_int()?, bucket::now(store, now)?);
-    let Bucket { level, clamped } = Bucket::load(store, key, capacity, rate, now)?;
+    let most = bucket::most(capacity, beyond)?;
+    let Bucket { level, clamped } = Bucket::load(store, key, most, rate, now)?;
     let room = capacity - level - cost;
     if cost > 0 && (room >= 0 || clamped) {
         Bucket::store(store, key, if room >= 0 { level + cost } else { level }, rate, now, ttl.to_int()?);
