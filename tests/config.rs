@@ -3,7 +3,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use kv_core::{
     BlockingStore, Capabilities, Error, ErrorKind, KvStore, MemoryStore, PubSub, Replication, Result, ScanStore,
-    ScriptStore, SetOptions, Ttl,
+    ScriptStore, SetOptions, Tracking, Ttl,
 };
 use kv_redis::{RedisOptions, RedisStore};
 use redis_cache::{Cache, CacheOptions};
@@ -176,6 +176,9 @@ impl KvStore for Plain {
     fn blocking(&self) -> Option<&dyn BlockingStore> {
         None
     }
+    fn tracking(&self) -> Option<&dyn Tracking> {
+        None
+    }
 }
 
 #[tokio::test]
@@ -197,7 +200,11 @@ async fn a_borrowed_connection_has_no_pubsub_until_it_is_told_where() {
     let url = backend.server.as_ref().unwrap().url();
     let client = kv_redis::redis::Client::open(&*url).unwrap();
     let store = RedisStore::from_connection(client.get_multiplexed_async_connection().await.unwrap());
-    assert!(store.pubsub().is_none() && store.scan().is_none() && store.blocking().is_none());
+    assert!(
+        store.pubsub().is_none() && store.scan().is_none() && store.blocking().is_none() && store.tracking().is_none()
+    );
     let store = store.with_url(&url).await.unwrap();
-    assert!(store.pubsub().is_some() && store.scan().is_some() && store.blocking().is_some());
+    assert!(
+        store.pubsub().is_some() && store.scan().is_some() && store.blocking().is_some() && store.tracking().is_some()
+    );
 }

@@ -64,8 +64,8 @@ async fn compressed_redis() {
 #[tokio::test]
 async fn resp2() {
     let report = conforms(Backend::redis("").await.store).await;
-    use Need::{KeyLimit, NoBlocking, NoLua, NoPubSub, NoScan, NoScripts, ValueLimit};
-    assert_eq!(skipped(&report), [ValueLimit, KeyLimit, NoLua, NoScripts, NoPubSub, NoScan, NoBlocking]);
+    use Need::{KeyLimit, NoBlocking, NoLua, NoPubSub, NoScan, NoScripts, NoTracking, ValueLimit};
+    assert_eq!(skipped(&report), [ValueLimit, KeyLimit, NoLua, NoScripts, NoPubSub, NoScan, NoBlocking, NoTracking]);
 }
 
 #[tokio::test]
@@ -132,7 +132,13 @@ async fn borrowed_without_a_url() {
     let server = Server::start().unwrap();
     let connection = Client::open(server.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
     let report = conforms(RedisStore::from_connection(connection)).await;
-    for name in ["absent_pubsub_is_refused", "absent_scan_is_refused", "absent_lists_are_refused"] {
+    let absent = [
+        "absent_pubsub_is_refused",
+        "absent_scan_is_refused",
+        "absent_lists_are_refused",
+        "absent_tracking_is_refused",
+    ];
+    for name in absent {
         assert_eq!(report.outcome(name), Some(&Outcome::Passed), "{name}");
     }
 }

@@ -58,6 +58,7 @@ async fn drive(store: &dyn KvStore) {
     let _ = lists.pop(&["key-pop", "b"], End::Back, WAIT).await;
     let _ = lists.move_to(("key-from", End::Front), ("key-to", End::Back), WAIT).await;
     let _ = store.replication().unwrap().run_and_wait(&WAITED, &["key-wait"], &[Arg::Int(3)], 2, WAIT).await;
+    let _ = store.tracking().unwrap().track(&["prefix-track", "b"]).await;
 }
 
 #[derive(Debug)]

@@ -36,4 +36,5 @@ mod sentinel;
 mod store;
 mod tls;
 mod tower;
+mod tracking;
 mod windows;

@@ -4,13 +4,14 @@ mod blocking;
 mod pubsub;
 mod scan;
 mod scripts;
+mod tracking;
 
 use super::defect::Defect::{self, *};
 use async_trait::async_trait;
 use bytes::Bytes;
 use kv_core::{
     BlockingStore, Capabilities, Condition, Error, ErrorKind, KvStore, Limits, MemoryStore, PubSub, Replication,
-    Result, ScanStore, ScriptStore, SetOptions, Ttl,
+    Result, ScanStore, ScriptStore, SetOptions, Tracking, Ttl,
 };
 use std::{
     sync::{
@@ -85,6 +86,10 @@ impl KvStore for Broken {
             (Err(error), OtherTypesReadAbsent) if error.kind() == ErrorKind::WrongType => Ok(None),
             (Err(_), TakesEmptyKeys) => Ok(None),
             (Err(error), ErrorsOfAnotherName) => Err(error.with_operation("read")),
+            (Ok(Some(value)), ReadsAreChanges) => {
+                self.inner.set(key, &value, SetOptions::default().ttl(Duration::from_secs(60))).await?;
+                Ok(Some(value))
+            }
             (answer, _) => answer,
         }
     }
@@ -256,5 +261,11 @@ impl KvStore for Broken {
             return None;
         }
         self.inner.blocking().map(|_| self as &dyn BlockingStore)
+    }
+    fn tracking(&self) -> Option<&dyn Tracking> {
+        if self.away(TrackingComesLate) {
+            return None;
+        }
+        self.inner.tracking().map(|_| self as &dyn Tracking)
     }
 }

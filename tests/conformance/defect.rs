@@ -97,8 +97,22 @@ defects! {
     ListsOfAnything: lists_refuse_other_types;
     PushesNothing: lists_refuse_what_can_never_work;
 
+    MissesDeletions: every_kind_of_change_is_reported;
+    MissesScripts: every_kind_of_change_is_reported;
+    TracksLate: nothing_is_missed_once_tracked;
+    ReadsAreChanges: reading_is_no_change;
+    TracksEverything: only_keys_with_the_prefix_are_reported;
+    RefusesOverlaps: prefixes_may_overlap;
+    LastPrefixOnly: prefixes_may_overlap;
+    EmptyPrefixTracksNothing: an_empty_prefix_tracks_every_key;
+    FirstTrackerOnly: every_tracker_hears_of_every_change;
+    LosesChangesInSilence: a_slow_tracker_is_told_of_its_loss;
+    MissesExpiries: an_expiry_is_reported_once_it_is_found;
+    TracksNothing: tracking_nothing_is_refused;
+
     LuaWithoutScripts: absent_scripts_are_refused;
     PubSubComesLate: absent_pubsub_is_refused;
     ScanComesLate: absent_scan_is_refused;
     ListsComeLate: absent_lists_are_refused;
+    TrackingComesLate: absent_tracking_is_refused;
 }

@@ -4,9 +4,9 @@ use super::{Passing, drive};
 use async_trait::async_trait;
 use bytes::Bytes;
 use kv_core::{
-    Arg, AtomicBatch, BlockingStore, Capabilities, ConcurrencyLimit, Cursor, Deadline, End, KvStore, Layered, Layers,
-    Limits, Namespaced, Page, PubSub, Replication, Reply, Result, RetryPolicy, Retrying, ScanStore, Script, ScriptCall,
-    ScriptStore, SetOptions, Subscription, Ttl,
+    Arg, AtomicBatch, BlockingStore, Capabilities, ConcurrencyLimit, Cursor, Deadline, End, KeyChanges, KvStore,
+    Layered, Layers, Limits, Namespaced, Page, PubSub, Replication, Reply, Result, RetryPolicy, Retrying, ScanStore,
+    Script, ScriptCall, ScriptStore, SetOptions, Subscription, Tracking, Ttl,
 };
 use redis_compress::{CompressOptions, Compressed};
 use std::{
@@ -104,6 +104,9 @@ impl KvStore for Recorder {
     fn blocking(&self) -> Option<&dyn BlockingStore> {
         self.access("blocking").then_some(self)
     }
+    fn tracking(&self) -> Option<&dyn Tracking> {
+        self.access("tracking").then_some(self)
+    }
 }
 
 #[async_trait]
@@ -181,6 +184,14 @@ impl BlockingStore for Recorder {
     }
 }
 
+#[async_trait]
+impl Tracking for Recorder {
+    async fn track(&self, prefixes: &[&str]) -> Result<KeyChanges> {
+        self.call("track", prefixes);
+        Ok(Subscription::new(()).1)
+    }
+}
+
 /// The methods of the traits, as they are written: those with a body of their own, too, which nothing forces a layer to hand on.
 fn methods() -> BTreeSet<String> {
     let sources = [
@@ -190,8 +201,9 @@ fn methods() -> BTreeSet<String> {
         include_str!("../../crates/kv-core/src/scan.rs"),
         include_str!("../../crates/kv-core/src/blocking.rs"),
         include_str!("../../crates/kv-core/src/replication.rs"),
+        include_str!("../../crates/kv-core/src/tracking.rs"),
     ];
-    let traits = ["KvStore:", "ScriptStore:", "PubSub:", "ScanStore:", "BlockingStore:", "Replication:"];
+    let traits = ["KvStore:", "ScriptStore:", "PubSub:", "ScanStore:", "BlockingStore:", "Replication:", "Tracking:"];
     let bodies = sources.iter().zip(traits).map(|(source, name)| {
         let (_, body) = source.split_once(&format!("pub trait {name}")).expect("the trait is there");
         body.split_once("\n}").expect("it ends").0
@@ -259,8 +271,9 @@ fn a_layer_has_the_capabilities_of_what_is_beneath() {
                 store.pubsub().is_some(),
                 store.scan().is_some(),
                 store.blocking().is_some(),
+                store.tracking().is_some(),
             ];
-            assert_eq!(has, [capable; 4], "{name}");
+            assert_eq!(has, [capable; 5], "{name}");
             let (mut expected, capabilities) = (beneath.capabilities(), store.capabilities());
             if name == "Namespaced" || name == "all Layers" {
                 expected.limits.max_key_bytes -= NAMESPACE.len() + 1;

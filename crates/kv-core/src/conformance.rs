@@ -31,6 +31,7 @@ mod room;
 mod scan;
 mod scripts;
 mod strings;
+mod tracking;
 mod types;
 
 pub use {
@@ -153,10 +154,23 @@ behaviours! {
         lists_refuse_other_types,
         lists_refuse_what_can_never_work,
     }
+    tracking: Tracking {
+        every_kind_of_change_is_reported,
+        nothing_is_missed_once_tracked,
+        reading_is_no_change,
+        only_keys_with_the_prefix_are_reported,
+        prefixes_may_overlap,
+        an_empty_prefix_tracks_every_key,
+        every_tracker_hears_of_every_change,
+        a_slow_tracker_is_told_of_its_loss,
+        an_expiry_is_reported_once_it_is_found,
+        tracking_nothing_is_refused,
+    }
     absent: NoScripts { absent_scripts_are_refused }
     absent: NoPubSub { absent_pubsub_is_refused }
     absent: NoScan { absent_scan_is_refused }
     absent: NoBlocking { absent_lists_are_refused }
+    absent: NoTracking { absent_tracking_is_refused }
 }
 
 /// How many behaviours are on their way at once: a pool of a few connections has to bear them.

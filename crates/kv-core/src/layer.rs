@@ -13,7 +13,7 @@ pub use {call::Call, concurrency::ConcurrencyLimit, deadline::Deadline, namespac
 
 use crate::{
     BlockingStore, Capabilities, Condition, KvStore, PubSub, Repeat, Replication, Result, ScanStore, ScriptStore,
-    SetOptions, Ttl,
+    SetOptions, Tracking, Ttl,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -145,5 +145,9 @@ impl<S: KvStore, A: Around> KvStore for Layered<S, A> {
 
     fn replication(&self) -> Option<&dyn Replication> {
         self.store.replication().is_some().then_some(self)
+    }
+
+    fn tracking(&self) -> Option<&dyn Tracking> {
+        self.store.tracking().is_some().then_some(self)
     }
 }

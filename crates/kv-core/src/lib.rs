@@ -23,6 +23,8 @@ mod retry;
 mod scan;
 mod script;
 mod store;
+mod subscription;
+mod tracking;
 mod transform;
 
 #[cfg(feature = "json")]
@@ -43,12 +45,14 @@ pub use {
     limits::Limits,
     memory::{MemoryStore, TwinContext},
     options::{Condition, SetOptions},
-    pubsub::{Event, Feed, Message, PubSub, Subscription},
+    pubsub::{Message, PubSub},
     replication::Replication,
     reply::Reply,
     retry::{Repeat, RetryPolicy, retry_async},
     scan::{Cursor, Page, ScanStore},
     script::{Arg, Script, ScriptCall, ScriptStore, Twin},
     store::{KvStore, KvStoreExt, Ttl},
+    subscription::{Event, Feed, Outage, Subscription},
+    tracking::{KeyChanges, Tracking},
     transform::Transform,
 };

@@ -49,6 +49,14 @@ impl Limits {
         keys.iter().try_for_each(|key| self.check_key(operation, key))
     }
 
+    /// Refuses no prefix at all, and one that is longer than a key.
+    pub fn check_prefixes(&self, operation: &'static str, prefixes: &[&str]) -> Result<()> {
+        if prefixes.is_empty() {
+            return Err(Error::invalid_input(operation, "no prefix given"));
+        }
+        prefixes.iter().filter(|prefix| !prefix.is_empty()).try_for_each(|prefix| self.check_key(operation, prefix))
+    }
+
     /// Refuses an oversized value.
     pub fn check_value(&self, operation: &'static str, value: &[u8]) -> Result<()> {
         if value.len() > self.max_value_bytes {

@@ -4,6 +4,7 @@ mod entries;
 mod lists;
 mod scan;
 mod slots;
+mod trackers;
 mod twin;
 mod waiters;
 
@@ -11,7 +12,7 @@ pub use twin::TwinContext;
 
 use crate::{
     Arg, BlockingStore, Capabilities, Clock, Condition, Error, Executed, KvStore, Limits, PubSub, Replication, Reply,
-    Result, ScanStore, Script, ScriptCall, ScriptStore, SetOptions, Subscription, Ttl,
+    Result, ScanStore, Script, ScriptCall, ScriptStore, SetOptions, Subscription, Tracking, Ttl,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -23,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-/// A complete store in this process: strings, lists to wait on, scans, scripts by their twins, publish and subscribe, on a [`Clock`] of its own.
+/// A complete store in this process: strings, lists to wait on, scans, scripts by their twins, publish and subscribe, word of changes, on a [`Clock`] of its own.
 ///
 /// It behaves like one Redis server, down to the millisecond at which a key expires, and every operation is atomic. Clones
 /// share their contents. Expired keys go when touched, and in a sweep whenever the keys are twice as many as the last sweep
@@ -208,6 +209,10 @@ impl KvStore for MemoryStore {
 
     fn replication(&self) -> Option<&dyn Replication> {
         None
+    }
+
+    fn tracking(&self) -> Option<&dyn Tracking> {
+        Some(self)
     }
 }
 

@@ -1,6 +1,6 @@
 use crate::{
     BlockingStore, Capabilities, ChunkOptions, Codec, Condition, Error, ErrorKind, PubSub, Replication, Result,
-    ScanStore, ScriptStore, SetOptions, chunked,
+    ScanStore, ScriptStore, SetOptions, Tracking, chunked,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -73,6 +73,9 @@ pub trait KvStore: fmt::Debug + Send + Sync {
 
     /// Waiting for replicas, where the store has any.
     fn replication(&self) -> Option<&dyn Replication>;
+
+    /// Word of the keys that change, where the store has it.
+    fn tracking(&self) -> Option<&dyn Tracking>;
 }
 
 /// Comfortable forms of [`KvStore`], for every store.
@@ -175,6 +178,13 @@ pub trait KvStoreExt: KvStore {
             Error::new(ErrorKind::Unsupported, operation).with_detail("the store cannot wait for replicas")
         })
     }
+
+    /// The store's word of the keys that change, or [`ErrorKind::Unsupported`].
+    fn require_tracking(&self, operation: &'static str) -> Result<&dyn Tracking> {
+        self.tracking().ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, operation).with_detail("the store does not tell which keys change")
+        })
+    }
 }
 
 impl<S: KvStore + ?Sized> KvStoreExt for S {}
@@ -226,5 +236,8 @@ impl<S: KvStore + ?Sized> KvStore for Arc<S> {
     }
     fn replication(&self) -> Option<&dyn Replication> {
         (**self).replication()
+    }
+    fn tracking(&self) -> Option<&dyn Tracking> {
+        (**self).tracking()
     }
 }

@@ -22,7 +22,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 /// A cluster: one node per address, and a map of who serves what.
 ///
@@ -34,6 +37,8 @@ pub(crate) struct Cluster {
     view: ArcSwap<View>,
     nodes: Mutex<HashMap<(Address, Use), Arc<Node>>>,
     refreshing: AtomicBool,
+    /// Told when the map was read or corrected.
+    shown: watch::Sender<()>,
 }
 
 /// The map, and the nodes of each of its shards.
@@ -68,13 +73,24 @@ const HOPS: u32 = 2;
 impl Cluster {
     pub(crate) async fn open(dialer: Arc<Dialer>, seeds: Vec<Address>) -> RedisResult<Arc<Self>> {
         let (view, nodes) = (ArcSwap::default(), Mutex::default());
-        let cluster = Arc::new(Self { dialer, seeds, view, nodes, refreshing: AtomicBool::new(false) });
+        let (refreshing, shown) = (AtomicBool::new(false), watch::Sender::default());
+        let cluster = Arc::new(Self { dialer, seeds, view, nodes, refreshing, shown });
         cluster.refresh().await?;
         Ok(cluster)
     }
 
     pub(crate) fn view(&self) -> Arc<View> {
         self.view.load_full()
+    }
+
+    /// Tells whenever the map was read or corrected.
+    pub(crate) fn news(&self) -> watch::Receiver<()> {
+        self.shown.subscribe()
+    }
+
+    /// Who serves slots, as far as is known.
+    pub(crate) fn masters(&self) -> Vec<Address> {
+        self.view.load().map.shards.iter().map(|shard| shard.master.clone()).collect()
     }
 
     /// Sends a command, and sends it on as the nodes say.

@@ -58,9 +58,8 @@ fn classify_local(operation: &'static str, error: &RedisError) -> Error {
     let of = |kind| Error::new(kind, operation);
     match error.kind() {
         redis::ErrorKind::AuthenticationFailed => of(ErrorKind::Auth),
-        redis::ErrorKind::InvalidClientConfig | redis::ErrorKind::RESP3NotSupported => {
-            of(ErrorKind::InvalidConfig).with_source(Told(error.to_string()))
-        }
+        redis::ErrorKind::InvalidClientConfig => of(ErrorKind::InvalidConfig).with_source(Told(error.to_string())),
+        redis::ErrorKind::RESP3NotSupported => of(ErrorKind::Unsupported).with_detail("the server speaks no RESP3"),
         redis::ErrorKind::Parse | redis::ErrorKind::UnexpectedReturnType => of(ErrorKind::UnexpectedReply),
         _ if error.is_timeout() => of(ErrorKind::Timeout).with_source(Told(error.to_string())),
         _ if error.is_connection_refusal() => {

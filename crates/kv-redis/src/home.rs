@@ -14,7 +14,7 @@ use crate::{
 use kv_core::Result;
 use redis::{RedisConnectionInfo, RedisResult};
 use std::sync::Arc;
-use tokio::task::AbortHandle;
+use tokio::{sync::watch, task::AbortHandle};
 
 /// Where a store opens connections of its own.
 pub(crate) struct Home {
@@ -53,7 +53,12 @@ impl Home {
                 login = user.map_or(login.clone(), |user| login.set_username(user));
                 login = password.map_or(login.clone(), |password| login.set_password(password));
                 let asking = Arc::new(Dialer::new(login, tls, options.clone()));
-                let sentinels = Arc::new(Sentinels { dialer: asking, addresses: sentinels, name });
+                let sentinels = Arc::new(Sentinels {
+                    dialer: asking,
+                    addresses: sentinels,
+                    name,
+                    switched: watch::Sender::default(),
+                });
                 let master = new(Place::Master(sentinels.clone()));
                 replica =
                     (options.read_from == ReadFrom::Replicas).then(|| new(Place::ReplicaOfMaster(sentinels.clone())));

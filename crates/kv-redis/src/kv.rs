@@ -3,7 +3,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use kv_core::{
     AtomicBatch, BlockingStore, Capabilities, Condition, Executed, KvStore, Limits, PubSub, Replication, Result,
-    ScanStore, ScriptStore, SetOptions, Ttl,
+    ScanStore, ScriptStore, SetOptions, Tracking, Ttl,
 };
 use redis::{Cmd, FromRedisValue, cmd};
 use std::{collections::BTreeMap, time::Duration};
@@ -125,6 +125,10 @@ impl KvStore for RedisStore {
 
     fn replication(&self) -> Option<&dyn Replication> {
         self.home().map(|_| self as &dyn Replication)
+    }
+
+    fn tracking(&self) -> Option<&dyn Tracking> {
+        self.home().map(|_| self as &dyn Tracking)
     }
 }
 

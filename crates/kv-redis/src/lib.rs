@@ -19,6 +19,7 @@ mod replication;
 mod scan;
 mod script;
 mod sentinel;
+mod site;
 mod source;
 mod stats;
 mod store;
@@ -26,6 +27,7 @@ mod subscriber;
 mod target;
 #[cfg(feature = "tls")]
 mod tls;
+mod tracking;
 mod transport;
 mod waiting;
 

@@ -2,12 +2,14 @@ use crate::{
     RedisStore,
     cluster::slot::slot,
     home::Kind,
-    subscriber::{Site, Subscriber},
+    site::Site,
+    subscriber::{Subscriber, Wish},
     target::Touch,
 };
 use async_trait::async_trait;
-use kv_core::{Error, ErrorKind, PubSub, Result, Subscription};
-use redis::cmd;
+use bytes::Bytes;
+use kv_core::{Error, ErrorKind, Feed, Message, PubSub, Result, Subscription};
+use redis::{Cmd, PushInfo, PushKind, Value, cmd};
 use std::{borrow::Cow, sync::Arc};
 
 #[async_trait]
@@ -56,16 +58,15 @@ impl RedisStore {
             return Err(Error::invalid_input(operation, "no channel given"));
         }
         self.limits().check_keys(operation, names)?;
-        let Some(home) = self.home() else {
-            return Err(Error::new(ErrorKind::Unsupported, operation).with_detail("the store opens no connections"));
-        };
+        let home = self.require_home(operation)?;
         let site = match &home.kind {
             Kind::Server(address, _) => Site::Server(address.clone()),
             Kind::Sentinel(sentinels, _) => Site::Master(sentinels.clone()),
             Kind::Cluster(cluster) => Site::Cluster(cluster.clone(), slot),
         };
         let names = names.iter().map(|name| Arc::from(*name)).collect();
-        Subscriber { dialer: home.dialer.clone(), site, command, names }.start(operation).await
+        let wish = Arc::new(Channels { command, names });
+        Subscriber { dialer: home.dialer.clone(), site, wish }.start(operation).await
     }
 }
 
@@ -88,6 +89,57 @@ impl PubSub for ShardedPubSub {
 
     fn channel_name<'a>(&self, channel: &'a str) -> Cow<'a, str> {
         channel.into()
+    }
+}
+
+/// Messages on channels, or on those that match patterns.
+pub(crate) struct Channels {
+    pub(crate) command: &'static str,
+    pub(crate) names: Vec<Arc<str>>,
+}
+
+impl Wish for Channels {
+    type Item = Message;
+
+    fn commands(&self) -> Vec<Cmd> {
+        let ask = |name: &Arc<str>| {
+            let mut command = cmd(self.command);
+            command.arg(&**name);
+            command
+        };
+        self.names.iter().map(ask).collect()
+    }
+
+    fn receive(&self, push: PushInfo, feed: &Feed) -> bool {
+        if push.kind == PushKind::SUnsubscribe {
+            return false;
+        }
+        if let Some(message) = self.message(push) {
+            feed.deliver(message);
+        }
+        true
+    }
+}
+
+impl Channels {
+    fn message(&self, push: PushInfo) -> Option<Message> {
+        let known = |name: &[u8]| {
+            let shared = self.names.iter().find(|known| known.as_bytes() == name).cloned();
+            shared.unwrap_or_else(|| String::from_utf8_lossy(name).into())
+        };
+        let mut data =
+            push.data.into_iter().map(|value| if let Value::BulkString(bytes) = value { bytes } else { Vec::new() });
+        let mut next = || data.next();
+        match push.kind {
+            PushKind::Message | PushKind::SMessage => {
+                Some(Message { channel: known(&next()?), pattern: None, payload: Bytes::from(next()?) })
+            }
+            PushKind::PMessage => {
+                let pattern = Some(known(&next()?));
+                Some(Message { pattern, channel: known(&next()?), payload: Bytes::from(next()?) })
+            }
+            _ => None,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use rand::seq::{IndexedRandom, SliceRandom};
 use redis::{ErrorKind, RedisError, RedisResult, cmd};
 use std::{collections::HashMap, sync::Arc};
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 
 /// The sentinels that watch over one master (<https://redis.io/docs/latest/develop/reference/sentinel-clients/>).
 pub(crate) struct Sentinels {
@@ -15,6 +15,8 @@ pub(crate) struct Sentinels {
     pub(crate) dialer: Arc<Dialer>,
     pub(crate) addresses: Vec<Address>,
     pub(crate) name: String,
+    /// Told when there may be another master.
+    pub(crate) switched: watch::Sender<()>,
 }
 
 /// One server as a sentinel describes it.
@@ -104,7 +106,7 @@ impl Sentinels {
         self.dial_master(dialer).await
     }
 
-    async fn check_role(&self, mut wire: Wire, role: &str) -> RedisResult<Wire> {
+    pub(crate) async fn check_role(&self, mut wire: Wire, role: &str) -> RedisResult<Wire> {
         let is: Vec<redis::Value> = cmd("ROLE").query_async(&mut wire.connection).await?;
         let is: String = is.into_iter().next().map(redis::from_redis_value).transpose()?.unwrap_or_default();
         if is == role { Ok(wire) } else { Err(not_connected("the server has another role than the sentinels say")) }

@@ -58,8 +58,8 @@ impl RedisStore {
 
     /// A store on a connection the service already has, multiplexed or managed.
     ///
-    /// It has no [`PubSub`](kv_core::PubSub), [`ScanStore`](kv_core::ScanStore) and [`BlockingStore`](kv_core::BlockingStore) until
-    /// [`with_url`](Self::with_url) says where to open connections for them.
+    /// It has no [`PubSub`](kv_core::PubSub), [`Tracking`](kv_core::Tracking), [`ScanStore`](kv_core::ScanStore) and
+    /// [`BlockingStore`](kv_core::BlockingStore) until [`with_url`](Self::with_url) says where to open connections for them.
     pub fn from_connection(connection: impl ConnectionLike + Clone + Send + Sync + 'static) -> Self {
         let db = connection.get_db();
         Self::new(Target::Borrowed(Arc::new(connection) as Arc<dyn Lend>), db, None, RedisOptions::default())
@@ -75,7 +75,7 @@ impl RedisStore {
         Ok(Self::new(Target::Borrowed(Arc::new(connection) as Arc<dyn Lend>), db, None, options))
     }
 
-    /// Says where a store on a borrowed connection opens connections of its own: for subscriptions, blocking calls and scans.
+    /// Says where a store on a borrowed connection opens connections of its own: for subscriptions, tracking, blocking calls and scans.
     ///
     /// The URL is that of [`connect`](Self::connect), and has to lead to the same data.
     pub async fn with_url(self, url: &str) -> Result<Self> {
@@ -108,11 +108,7 @@ impl RedisStore {
     /// To be called once the server takes the new password, and before it stops to take the old one. The error is that of the first
     /// connection that was refused. One round trip per connection.
     pub async fn set_credentials(&self, user: Option<&str>, password: &str) -> Result<()> {
-        let Some(home) = &self.inner.home else {
-            return Err(
-                Error::new(ErrorKind::Unsupported, "set_credentials").with_detail("the store opens no connections")
-            );
-        };
+        let home = self.require_home("set_credentials")?;
         home.dialer.set_credentials(user, password);
         let mut login = cmd("AUTH");
         login.arg(user).arg(password);
@@ -137,16 +133,20 @@ impl RedisStore {
         self.inner.home.as_ref()
     }
 
+    pub(crate) fn require_home(&self, operation: &'static str) -> Result<&Home> {
+        let none = || Error::new(ErrorKind::Unsupported, operation).with_detail("the store opens no connections");
+        self.home().ok_or_else(none)
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.inner.options.limits
     }
 
     /// The server of a key, for connections of one's own.
     pub(crate) fn own_node(&self, operation: &'static str, key: &str) -> Result<Arc<Node>> {
-        match self.home().map(|home| &home.kind) {
-            None => Err(Error::new(ErrorKind::Unsupported, operation).with_detail("the store opens no connections")),
-            Some(Kind::Server(_, node) | Kind::Sentinel(_, node)) => Ok(node.clone()),
-            Some(Kind::Cluster(cluster)) => {
+        match &self.require_home(operation)?.kind {
+            Kind::Server(_, node) | Kind::Sentinel(_, node) => Ok(node.clone()),
+            Kind::Cluster(cluster) => {
                 let route = crate::cluster::Route::Slot(slot(key.as_bytes()));
                 cluster.owner(route).map_err(|error| classify(operation, &error))
             }

@@ -1,16 +1,15 @@
 use crate::{
     RedisOptions,
-    cluster::Cluster,
     dial::{Dialer, Wire},
-    endpoint::Address,
     error::{classify, timed_out},
     node::Node,
+    pubsub::Channels,
     sentinel::Sentinels,
+    site::{Found, Site},
 };
-use bytes::Bytes;
 use futures_util::future::try_join_all;
-use kv_core::{Event, Feed, Message, Result, RetryPolicy, Subscription};
-use redis::{PushInfo, PushKind, RedisResult, Value, cmd};
+use kv_core::{Event, Feed, Result, RetryPolicy, Subscription};
+use redis::{Cmd, PushInfo, RedisResult, cmd};
 use std::{
     sync::{
         Arc, Weak,
@@ -23,42 +22,35 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Whom to subscribe to.
-pub(crate) enum Site {
-    Server(Address),
-    Master(Arc<Sentinels>),
-    AnySentinel(Arc<Sentinels>),
-    Cluster(Arc<Cluster>, Option<u16>),
+/// What a server is asked to push.
+pub(crate) trait Wish: Send + Sync + 'static {
+    type Item: Send + 'static;
+
+    /// The commands that ask for it.
+    fn commands(&self) -> Vec<Cmd>;
+
+    /// Feeds what a push brings; `false` when the server ends it by itself.
+    fn receive(&self, push: PushInfo, feed: &Feed<Self::Item>) -> bool;
 }
 
-impl Site {
-    async fn address(&self) -> RedisResult<Address> {
-        match self {
-            Self::Server(address) => Ok(address.clone()),
-            Self::Master(sentinels) => sentinels.master().await,
-            Self::AnySentinel(sentinels) => sentinels.any(),
-            Self::Cluster(cluster, slot) => cluster.address(*slot),
-        }
-    }
-}
-
-pub(crate) struct Subscriber {
+/// Keeps a connection on which a server pushes.
+pub(crate) struct Subscriber<W> {
     pub(crate) dialer: Arc<Dialer>,
     pub(crate) site: Site,
-    pub(crate) command: &'static str,
-    pub(crate) names: Vec<Arc<str>>,
+    pub(crate) wish: Arc<W>,
 }
 
-/// A connection that is subscribed.
-struct Line {
+/// A connection on which the server pushes.
+pub(crate) struct Line {
     wire: Wire,
+    found: Found,
     received: Arc<AtomicU64>,
-    /// Told when the server ends a subscription by itself: the slot went elsewhere.
+    /// Told when the server ends it by itself: the slot went elsewhere.
     ended: Arc<Notify>,
 }
 
-impl Subscriber {
-    pub(crate) async fn start(self, operation: &'static str) -> Result<Subscription> {
+impl<W: Wish> Subscriber<W> {
+    pub(crate) async fn start(self, operation: &'static str) -> Result<Subscription<W::Item>> {
         let (feed, subscription) = Subscription::new(());
         let line = self.open(operation, &feed).await?;
         tokio::spawn(async move {
@@ -74,62 +66,60 @@ impl Subscriber {
         &self.dialer.options
     }
 
-    /// Connects and subscribes; every message published after this is fed.
-    async fn open(&self, operation: &'static str, feed: &Feed) -> Result<Line> {
+    /// Connects and asks; everything that happens after this is fed.
+    pub(crate) async fn open(&self, operation: &'static str, feed: &Feed<W::Item>) -> Result<Line> {
         let (received, ended) = (Arc::new(AtomicU64::new(0)), Arc::new(Notify::new()));
         let opening = async {
-            let address = self.site.address().await?;
+            let found = self.site.find().await?;
             let receive = {
-                let (names, feed, received, ended) =
-                    (self.names.clone(), feed.clone(), received.clone(), ended.clone());
+                let (wish, feed, received, ended) = (self.wish.clone(), feed.clone(), received.clone(), ended.clone());
                 move |push: PushInfo| {
                     received.fetch_add(1, Ordering::Relaxed);
-                    match &push.kind {
-                        PushKind::SUnsubscribe => ended.notify_one(),
-                        _ => drop(message(&names, push).map(|message| feed.deliver(message))),
+                    if !wish.receive(push, &feed) {
+                        ended.notify_one();
                     }
                 }
             };
-            let wire = self.dialer.dial_for_messages(&address, receive).await?;
-            // Each name is a command of its own, since each is answered; all are on their way at once.
-            let subscribing = self.names.iter().map(|name| {
+            let wire = self.dialer.dial_for_messages(&found.address, receive).await?;
+            let wire = self.site.check(wire).await?;
+            // Each is answered; all are on their way at once.
+            let asking = self.wish.commands().into_iter().map(|command| {
                 let mut connection = wire.connection.clone();
-                async move { cmd(self.command).arg(&**name).exec_async(&mut connection).await }
+                async move { command.exec_async(&mut connection).await }
             });
-            try_join_all(subscribing).await?;
-            RedisResult::Ok(wire)
+            try_join_all(asking).await?;
+            RedisResult::Ok((wire, found))
         };
         let patience = self.options().connect_timeout.saturating_add(self.options().deadline);
-        let wire = match timeout(patience, opening).await {
-            Ok(wire) => wire.map_err(|error| classify(operation, &error)),
+        let opened = match timeout(patience, opening).await {
+            Ok(opened) => opened.map_err(|error| classify(operation, &error)),
             Err(_) => Err(timed_out(operation)),
         };
-        if let (Err(_), Site::Cluster(cluster, _)) = (&wire, &self.site) {
-            cluster.refresh_soon();
+        if opened.is_err() {
+            self.site.doubt();
         }
-        Ok(Line { wire: wire?, received, ended })
+        let (wire, found) = opened?;
+        Ok(Line { wire, found, received, ended })
     }
 
-    /// Hands over messages for ever, across lost links, with a gap at the loss and another when it is mended.
-    async fn pump(&self, mut line: Line, feed: &Feed) {
+    /// Hands over what comes for ever, across lost links, with a gap at the loss and another when it is mended.
+    pub(crate) async fn pump(&self, mut line: Line, feed: &Feed<W::Item>) {
         loop {
             let probing = silence(self.options(), &line.received, line.wire.connection.clone());
             tokio::select! {
                 () = line.wire.closed() => {}
                 () = line.ended.notified() => {}
                 () = probing => {}
+                () = self.site.replaced(&mut line.found, self.options().heartbeat) => {}
             }
             drop(line);
-            feed.gap();
-            if let Site::Cluster(cluster, _) = &self.site {
-                cluster.refresh_soon();
-            }
+            let _outage = feed.outage();
+            self.site.doubt();
             line = self.reopen(feed).await;
-            feed.gap();
         }
     }
 
-    async fn reopen(&self, feed: &Feed) -> Line {
+    pub(crate) async fn reopen(&self, feed: &Feed<W::Item>) -> Line {
         let policy = RetryPolicy::default().base(Duration::from_millis(50));
         let mut attempt = 0;
         loop {
@@ -160,38 +150,16 @@ async fn silence(options: &RedisOptions, received: &AtomicU64, mut connection: r
     }
 }
 
-fn message(names: &[Arc<str>], push: PushInfo) -> Option<Message> {
-    let known = |name: &[u8]| {
-        let shared = names.iter().find(|known| known.as_bytes() == name).cloned();
-        shared.unwrap_or_else(|| String::from_utf8_lossy(name).into())
-    };
-    let mut data =
-        push.data.into_iter().map(|value| if let Value::BulkString(bytes) = value { bytes } else { Vec::new() });
-    let mut next = || data.next();
-    match push.kind {
-        PushKind::Message | PushKind::SMessage => {
-            Some(Message { channel: known(&next()?), pattern: None, payload: Bytes::from(next()?) })
-        }
-        PushKind::PMessage => {
-            let pattern = Some(known(&next()?));
-            Some(Message { pattern, channel: known(&next()?), payload: Bytes::from(next()?) })
-        }
-        _ => None,
-    }
-}
-
 /// Has a store look for the new master as soon as a sentinel tells of one.
 pub(crate) async fn follow_master(sentinels: Arc<Sentinels>, nodes: Vec<Weak<Node>>) {
     let policy = RetryPolicy::default().base(Duration::from_millis(50));
+    let wish = Arc::new(Channels { command: "SUBSCRIBE", names: vec!["+switch-master".into()] });
     for attempt in 0.. {
         let site = Site::AnySentinel(sentinels.clone());
-        let subscriber = Subscriber {
-            dialer: sentinels.dialer.clone(),
-            site,
-            command: "SUBSCRIBE",
-            names: vec!["+switch-master".into()],
-        };
+        let subscriber = Subscriber { dialer: sentinels.dialer.clone(), site, wish: wish.clone() };
         if let Ok(mut news) = subscriber.start("follow").await {
+            // There may have been another one before this.
+            sentinels.switched.send_replace(());
             while let Some(event) = news.next_event().await {
                 if let Event::Message(message) = &event
                     && !message.payload.starts_with(format!("{} ", sentinels.name).as_bytes())
@@ -199,6 +167,7 @@ pub(crate) async fn follow_master(sentinels: Arc<Sentinels>, nodes: Vec<Weak<Nod
                     continue;
                 }
                 nodes.iter().filter_map(Weak::upgrade).for_each(|node| node.reset());
+                sentinels.switched.send_replace(());
             }
         }
         sleep(policy.backoff(attempt)).await;

@@ -2,7 +2,8 @@ use crate::{CompressOptions, Gzip, mark};
 use async_trait::async_trait;
 use bytes::Bytes;
 use kv_core::{
-    BlockingStore, Capabilities, KvStore, PubSub, Replication, Result, ScanStore, ScriptStore, SetOptions, Ttl,
+    BlockingStore, Capabilities, KvStore, PubSub, Replication, Result, ScanStore, ScriptStore, SetOptions, Tracking,
+    Ttl,
 };
 use std::{borrow::Cow, time::Duration};
 
@@ -98,5 +99,9 @@ impl<S: KvStore> KvStore for Compressed<S> {
 
     fn replication(&self) -> Option<&dyn Replication> {
         self.store.replication()
+    }
+
+    fn tracking(&self) -> Option<&dyn Tracking> {
+        self.store.tracking()
     }
 }

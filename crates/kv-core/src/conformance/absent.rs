@@ -42,3 +42,11 @@ pub async fn absent_lists_are_refused(room: &Room) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+/// Where nobody tells which keys change, who requires it is told so.
+pub async fn absent_tracking_is_refused(room: &Room) -> Result<(), Failure> {
+    for _ in 0..ASKED {
+        refused("require_tracking", room.store().require_tracking("conformance").map(drop), Unsupported)?;
+    }
+    Ok(())
+}

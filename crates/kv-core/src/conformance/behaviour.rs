@@ -92,6 +92,10 @@ pub enum Need {
     Blocking,
     /// Those without lists.
     NoBlocking,
+    /// Those that tell which keys change.
+    Tracking,
+    /// Those that do not tell which keys change.
+    NoTracking,
 }
 
 impl Need {
@@ -119,6 +123,8 @@ impl Need {
             Self::NoScan => store.scan().is_none(),
             Self::Blocking => store.blocking().is_some(),
             Self::NoBlocking => store.blocking().is_none(),
+            Self::Tracking => store.tracking().is_some(),
+            Self::NoTracking => store.tracking().is_none(),
         }
     }
 }
@@ -142,6 +148,8 @@ impl fmt::Display for Need {
             Self::NoScan => "a store without a scan",
             Self::Blocking => "a store with lists",
             Self::NoBlocking => "a store without lists",
+            Self::Tracking => "a store that tells which keys change",
+            Self::NoTracking => "a store that does not tell which keys change",
         })
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{Around, Call, Layered};
 use crate::{
-    Arg, BlockingStore, Cursor, End, KvStore, KvStoreExt, Page, PubSub, Repeat, Replication, Reply, Result, ScanStore,
-    Script, ScriptCall, ScriptStore, Subscription,
+    Arg, BlockingStore, Cursor, End, KeyChanges, KvStore, KvStoreExt, Page, PubSub, Repeat, Replication, Reply, Result,
+    ScanStore, Script, ScriptCall, ScriptStore, Subscription, Tracking,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -93,5 +93,13 @@ impl<S: KvStore, A: Around> Replication for Layered<S, A> {
         let replication = self.store.require_replication(script.name())?;
         let mut run = || replication.run_and_wait(script, keys, args, replicas, wait);
         self.layer.around(Call::new(script.name(), Repeat::IfNotExecuted, &mut run).with_wait(wait)).await
+    }
+}
+
+#[async_trait]
+impl<S: KvStore, A: Around> Tracking for Layered<S, A> {
+    async fn track(&self, prefixes: &[&str]) -> Result<KeyChanges> {
+        let tracking = self.store.require_tracking("track")?;
+        self.layer.around(Call::new("track", Repeat::Idempotent, &mut || tracking.track(prefixes))).await
     }
 }

@@ -1,7 +1,8 @@
 mod capability;
 
 use crate::{
-    BlockingStore, Capabilities, Error, KvStore, PubSub, Replication, Result, ScanStore, ScriptStore, SetOptions, Ttl,
+    BlockingStore, Capabilities, Error, KvStore, PubSub, Replication, Result, ScanStore, ScriptStore, SetOptions,
+    Tracking, Ttl,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use std::time::Duration;
 /// A store whose keys and channels all begin with `namespace:`, unseen by those who use it.
 ///
 /// The prefix goes on the way in and comes off on the way back: from scans, from the name of the list that `pop` took from,
-/// from the channel and pattern of a message. A script gets its keys with the prefix and its arguments as they are; one
+/// from the keys that change, from the channel and pattern of a message. A script gets its keys with the prefix and its arguments as they are; one
 /// that publishes gets the name from [`PubSub::channel_name`]. Hash tags keep working, because a namespace
 /// holds no braces. The longest key is shorter by the prefix.
 ///
@@ -127,5 +128,9 @@ impl<S: KvStore> KvStore for Namespaced<S> {
 
     fn replication(&self) -> Option<&dyn Replication> {
         self.store.replication().is_some().then_some(self)
+    }
+
+    fn tracking(&self) -> Option<&dyn Tracking> {
+        self.store.tracking().is_some().then_some(self)
     }
 }

@@ -1,4 +1,4 @@
-use super::{slots::Slots, waiters::Waiters};
+use super::{slots::Slots, trackers::Trackers, waiters::Waiters};
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use std::{
@@ -28,12 +28,13 @@ impl Entry {
     }
 }
 
-/// Keys, values, expiry, and who waits for a list; all times in milliseconds since 1970.
+/// Keys, values, expiry, who waits for a list, and who is told of changes; all times in milliseconds since 1970.
 #[derive(Default)]
 pub(super) struct Entries {
     map: HashMap<Arc<str>, Entry>,
     slots: Slots,
     pub(super) waiters: Waiters,
+    pub(super) trackers: Trackers,
     /// The count of keys at which to look for expired ones: twice what the last sweep left.
     sweep_at: usize,
 }
@@ -65,7 +66,11 @@ impl Entries {
     }
 
     pub(super) fn set_expires_at(&mut self, key: &str, expires_at: Option<i64>, now: i64) -> bool {
-        self.get(key, now).map(|entry| entry.expires_at = expires_at).is_some()
+        let found = self.get(key, now).map(|entry| entry.expires_at = expires_at).is_some();
+        if found {
+            self.trackers.report(key);
+        }
+        found
     }
 
     pub(super) fn insert(&mut self, key: &str, value: Value, expires_at: Option<i64>, now: i64) {
@@ -80,6 +85,7 @@ impl Entries {
                 self.map.insert(key, Entry { value, expires_at, slot });
             }
         }
+        self.trackers.report(key);
     }
 
     pub(super) fn remove(&mut self, key: &str, now: i64) -> bool {
@@ -87,7 +93,11 @@ impl Entries {
     }
 
     fn forget(&mut self, key: &str) -> bool {
-        self.map.remove(key).map(|entry| self.slots.free(entry.slot)).is_some()
+        let removed = self.map.remove(key).map(|entry| self.slots.free(entry.slot)).is_some();
+        if removed {
+            self.trackers.report(key);
+        }
+        removed
     }
 
     pub(super) fn incr_by(&mut self, key: &str, delta: i64, now: i64) -> Result<i64> {
@@ -103,10 +113,11 @@ impl Entries {
     }
 
     pub(super) fn sweep(&mut self, now: i64) {
-        self.map.retain(|_, entry| {
+        self.map.retain(|key, entry| {
             let live = entry.is_live(now);
             if !live {
                 self.slots.free(entry.slot);
+                self.trackers.report(key);
             }
             live
         });

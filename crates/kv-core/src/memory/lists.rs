@@ -40,6 +40,7 @@ impl Entries {
             let Some(list) = self.list(from.0, now)? else { return Ok(None) };
             let element = take(list, from.1);
             put(list, to.1, element.clone());
+            self.trackers.report(to.0);
             element
         } else {
             // The second key matters once there is something to move.
@@ -104,6 +105,8 @@ impl Entries {
         let element = take(list, end);
         if list.is_empty() {
             self.remove(key, now);
+        } else {
+            self.trackers.report(key);
         }
         Ok(element)
     }
@@ -119,7 +122,9 @@ impl Entries {
     ) -> Result<u64> {
         if let Some(list) = self.list(key, now)? {
             put(list, end, elements);
-            return Ok(list.len() as u64);
+            let len = list.len() as u64;
+            self.trackers.report(key);
+            return Ok(len);
         }
         let mut list = VecDeque::new();
         put(&mut list, end, elements);

@@ -61,6 +61,10 @@ impl<'a> TwinContext<'a> {
     /// The struct a twin keeps under a key, or [`ErrorKind::WrongType`] when the key holds anything else.
     pub fn state<T: Any + Send>(&mut self, key: &str) -> Result<Option<&mut T>> {
         let now = self.now();
+        // Whether it is written through the reference nobody can tell.
+        if !self.entries.trackers.is_empty() && self.entries.contains(key, now) {
+            self.entries.trackers.report(key);
+        }
         match self.entries.get(key, now).map(|entry| &mut entry.value) {
             None => Ok(None),
             Some(Value::Twin(state)) => {

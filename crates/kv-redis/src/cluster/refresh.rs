@@ -29,7 +29,7 @@ impl Cluster {
     }
 
     /// Reads the map from whoever answers first and is well.
-    pub(super) async fn refresh(self: &Arc<Self>) -> RedisResult<()> {
+    pub(crate) async fn refresh(self: &Arc<Self>) -> RedisResult<()> {
         /// Asked at once; some may be down or slow.
         const AT_ONCE: usize = 3;
         self.dialer.counters.count(Counter::Refreshed);
@@ -88,6 +88,7 @@ impl Cluster {
             |address: &Address| !view.map.addresses().any(|known| known == address) && !self.seeds.contains(address);
         self.nodes().retain(|(address, _), _| !gone(address));
         self.view.store(Arc::new(view));
+        self.shown.send_replace(());
     }
 }
 

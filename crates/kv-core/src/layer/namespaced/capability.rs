@@ -2,8 +2,8 @@
 
 use super::{Namespaced, borrow};
 use crate::{
-    Arg, BlockingStore, Cursor, End, Error, KvStore, KvStoreExt, Message, Page, PubSub, Replication, Reply, Result,
-    ScanStore, Script, ScriptCall, ScriptStore, Subscription,
+    Arg, BlockingStore, Cursor, End, Error, KeyChanges, KvStore, KvStoreExt, Message, Page, PubSub, Replication, Reply,
+    Result, ScanStore, Script, ScriptCall, ScriptStore, Subscription, Tracking,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -108,16 +108,17 @@ fn strip(name: &mut String, prefix: &str) {
 
 /// Takes the prefix off a message's channel, and the escaped one off its pattern.
 fn stripping(prefix: String, literal: String) -> impl Fn(&mut Message) + Send + Sync {
-    let strip = |name: &mut Arc<str>, prefix: &str| {
-        if let Some(bare) = name.strip_prefix(prefix) {
-            *name = bare.into();
-        }
-    };
     move |message| {
-        strip(&mut message.channel, &prefix);
+        strip_shared(&mut message.channel, &prefix);
         if let Some(pattern) = &mut message.pattern {
-            strip(pattern, &literal);
+            strip_shared(pattern, &literal);
         }
+    }
+}
+
+fn strip_shared(name: &mut Arc<str>, prefix: &str) {
+    if let Some(bare) = name.strip_prefix(prefix) {
+        *name = bare.into();
     }
 }
 
@@ -145,5 +146,16 @@ impl<S: KvStore> Replication for Namespaced<S> {
     ) -> Result<(Reply, u32)> {
         let replication = self.store.require_replication(script.name())?;
         replication.run_and_wait(script, &borrow(&self.add_all(script.name(), keys)?), args, replicas, wait).await
+    }
+}
+
+#[async_trait]
+impl<S: KvStore> Tracking for Namespaced<S> {
+    async fn track(&self, prefixes: &[&str]) -> Result<KeyChanges> {
+        let tracking = self.store.require_tracking("track")?;
+        let prefixes: Vec<String> = prefixes.iter().map(|prefix| [&self.prefix, *prefix].concat()).collect();
+        let changes = tracking.track(&borrow(&prefixes)).await?;
+        let prefix = self.prefix.clone();
+        Ok(changes.rename(move |key| strip_shared(key, &prefix)))
     }
 }
