@@ -127,19 +127,20 @@ async fn on_memory() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_links_are_killed_and_the_server_is_flushed_paused_and_restarted() {
-    let server = Server::start().unwrap();
+    let server = Arc::new(Server::start().unwrap());
+    let broken = server.clone();
     let (store, writer) = (connect(&server.url()).await, connect(&server.url()).await);
     stays_right(store, writer, Duration::from_secs(5), move |round| match round % 12 {
-        3 => drop(server.call(&["FLUSHALL"]).unwrap()),
+        3 => drop(broken.call(&["FLUSHALL"]).unwrap()),
         7 => {
-            server.pause().unwrap();
+            broken.pause().unwrap();
             std::thread::sleep(Duration::from_millis(700));
-            server.resume().unwrap();
+            broken.resume().unwrap();
         }
-        11 => server.restart().unwrap(),
+        11 => broken.restart().unwrap(),
         _ => {
-            for id in trackers(&server) {
-                server.call(&["CLIENT", "KILL", "ID", &id]).unwrap();
+            for id in trackers(&broken) {
+                broken.call(&["CLIENT", "KILL", "ID", &id]).unwrap();
             }
         }
     })
@@ -148,20 +149,23 @@ async fn while_links_are_killed_and_the_server_is_flushed_paused_and_restarted()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_a_cluster_fails_over_and_moves_its_slots() {
-    let cluster = Cluster::start().unwrap();
+    let cluster = Arc::new(Cluster::start().unwrap());
+    let broken = cluster.clone();
     let (store, writer) = (connect(&cluster.url()).await, connect(&cluster.url()).await);
     stays_right(store, writer, Duration::from_secs(8), move |round| {
-        let masters = cluster.masters().unwrap();
+        let masters = broken.masters().unwrap();
         match round % 3 {
-            0 => drop(cluster.fail_over(*masters.choose(&mut rand::rng()).unwrap()).unwrap()),
+            0 => {
+                broken.fail_over(*masters.choose(&mut rand::rng()).unwrap()).unwrap();
+            }
             1 => {
-                let slot = cluster.slot_of(&any_key()).unwrap();
-                let from = cluster.owner_of(slot).unwrap();
+                let slot = broken.slot_of(&any_key()).unwrap();
+                let from = broken.owner_of(slot).unwrap();
                 let to = masters.iter().copied().find(|to| *to != from).unwrap();
-                cluster.move_slots(slot..=slot, from, to).unwrap();
+                broken.move_slots(slot..=slot, from, to).unwrap();
             }
             _ => {
-                for node in cluster.nodes() {
+                for node in broken.nodes() {
                     for id in trackers(node) {
                         node.call(&["CLIENT", "KILL", "ID", &id]).unwrap();
                     }
@@ -174,7 +178,11 @@ async fn while_a_cluster_fails_over_and_moves_its_slots() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_sentinels_fail_over() {
-    let sentinel = Sentinel::start().unwrap();
+    let sentinel = Arc::new(Sentinel::start().unwrap());
+    let broken = sentinel.clone();
     let (store, writer) = (connect(&sentinel.url()).await, connect(&sentinel.url()).await);
-    stays_right(store, writer, Duration::from_secs(5), move |_| drop(sentinel.fail_over().unwrap())).await;
+    stays_right(store, writer, Duration::from_secs(5), move |_| {
+        broken.fail_over().unwrap();
+    })
+    .await;
 }

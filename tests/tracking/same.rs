@@ -3,7 +3,7 @@
 use super::next_key;
 use crate::backend::{cases, soon};
 use kv_core::{
-    BlockingStore, Condition,
+    Condition,
     End::{self, Back, Front},
     KvStore, KvStoreExt, MemoryStore, SetOptions,
 };

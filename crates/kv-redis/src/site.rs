@@ -1,7 +1,10 @@
-use crate::{cluster::Cluster, dial::Wire, endpoint::Address, sentinel::Sentinels};
+use crate::{cluster::Cluster, dial::Wire, endpoint::Address, options::from_now, sentinel::Sentinels};
 use redis::RedisResult;
 use std::{sync::Arc, time::Duration};
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 
 /// Whom to listen to.
 pub(crate) enum Site {
@@ -19,6 +22,9 @@ pub(crate) struct Found {
     pub(crate) address: Address,
     news: Option<watch::Receiver<()>>,
 }
+
+/// How long the others are asked again after one sentinel had news: they tell each other every two seconds.
+const SETTLES: Duration = Duration::from_secs(10);
 
 impl Site {
     pub(crate) async fn find(&self) -> RedisResult<Found> {
@@ -53,14 +59,15 @@ impl Site {
         let (Self::Master(sentinels), Some(news)) = (self, &mut found.news) else {
             return std::future::pending().await;
         };
-        // Once more a while after there was news: not all sentinels hear of it at once.
-        let mut wait = heartbeat;
+        let mut settled = from_now(SETTLES);
         loop {
-            let told = timeout(wait, news.changed()).await.is_ok();
+            let wait = if Instant::now() < settled { heartbeat } else { Duration::MAX };
+            if timeout(wait, news.changed()).await.is_ok() {
+                settled = from_now(SETTLES);
+            }
             if sentinels.master().await.is_ok_and(|master| master != found.address) {
                 return;
             }
-            wait = if told { heartbeat } else { Duration::MAX };
         }
     }
 }

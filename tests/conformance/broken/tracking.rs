@@ -48,7 +48,7 @@ fn pumped(
     store: Arc<dyn KvStore>,
     prefixes: &[&str],
     after: Duration,
-    passes: impl Fn(bool, usize) -> bool + Send + 'static,
+    passes: impl Fn(bool, usize) -> bool + Send + Sync + 'static,
 ) -> KeyChanges {
     let (feed, changes) = KeyChanges::new(());
     let prefixes: Vec<String> = prefixes.iter().map(|prefix| (*prefix).to_owned()).collect();
