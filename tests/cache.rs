@@ -16,6 +16,7 @@ use tokio::sync::{Notify, oneshot};
 mod away;
 mod history;
 mod many;
+mod near;
 mod overload;
 mod shared;
 mod stale;

@@ -109,6 +109,9 @@ impl KvStore for Timed {
     fn replication(&self) -> Option<&dyn Replication> {
         None
     }
+    fn tracking(&self) -> Option<&dyn kv_core::Tracking> {
+        None
+    }
 }
 
 #[async_trait]

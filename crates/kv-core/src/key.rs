@@ -1,4 +1,5 @@
 use crate::{Error, Result};
+use std::borrow::Cow;
 
 /// Builds the keys of a pattern: `prefix:{id}:suffix`, all keys of one id in one hash slot.
 ///
@@ -9,6 +10,8 @@ use crate::{Error, Result};
 /// let locks = Keyspace::new("lock")?;
 /// assert_eq!(locks.key("invoice:42", "fence")?, "lock:{invoice:42}:fence");
 /// assert_eq!(locks.key("a}b", "")?, "lock:{a%7Db}");
+/// assert_eq!(locks.id("lock:{a%7Db}").as_deref(), Some("a}b"));
+/// assert_eq!(locks.id("lock:{invoice:42}:fence"), None);
 /// # Ok::<_, kv_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -24,6 +27,19 @@ impl Keyspace {
             return Err(Error::invalid_config("keyspace", "prefix must not be empty nor hold braces"));
         }
         Ok(Self { prefix })
+    }
+
+    /// The id of a key without suffix; `None` for any other key.
+    pub fn id<'a>(&self, key: &'a str) -> Option<Cow<'a, str>> {
+        let id = key.strip_prefix(&self.prefix)?.strip_prefix(":{")?.strip_suffix('}')?;
+        if id.contains(['{', '}']) {
+            return None;
+        }
+        Some(if id.contains('%') {
+            Cow::Owned(id.replace("%7B", "{").replace("%7D", "}").replace("%25", "%"))
+        } else {
+            Cow::Borrowed(id)
+        })
     }
 
     /// The key of an id, with a suffix unless that is empty. The id must not be empty.

@@ -20,10 +20,18 @@ pub enum Lookup<V> {
 #[derive(Debug)]
 pub(crate) struct Found<V> {
     pub(crate) value: Option<Arc<V>>,
+    pub(crate) stamp: Stamp,
+    pub(crate) tags: Tags,
+}
+
+/// What is known of an entry beside its value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp {
     pub(crate) times: Times,
     /// What tells it from the entry that replaces it.
     pub(crate) mark: [u8; HEADER],
-    pub(crate) tags: Tags,
+    /// How many bytes it takes in the store.
+    pub(crate) size: usize,
 }
 
 /// What is to be done with an entry.
@@ -46,17 +54,24 @@ impl Times {
         let age = now.saturating_sub(self.loaded_at);
         let left = u64::from(self.fresh_for).saturating_sub(age);
         if left > 0 {
-            let ahead = -f64::from(self.cost.max(1)) * options.early_refresh * luck.max(f64::MIN_POSITIVE).ln();
-            return if ahead >= left as f64 { Freshness::Refresh } else { Freshness::Fresh };
+            return if self.is_ahead(options, left, luck) { Freshness::Refresh } else { Freshness::Fresh };
         }
         let stale = Duration::from_millis(age.saturating_sub(self.fresh_for.into()));
         if stale < options.stale_while_revalidate { Freshness::Refresh } else { Freshness::Fallback }
     }
 }
 
+impl Times {
+    /// Whether an entry that is fresh for so many milliseconds more is loaded anew already.
+    pub(crate) fn is_ahead(&self, options: &CacheOptions, left: u64, luck: f64) -> bool {
+        let ahead = -f64::from(self.cost.max(1)) * options.early_refresh * luck.max(f64::MIN_POSITIVE).ln();
+        ahead >= left as f64
+    }
+}
+
 impl<V> Clone for Found<V> {
     fn clone(&self) -> Self {
-        Self { value: self.value.clone(), times: self.times, mark: self.mark, tags: self.tags.clone() }
+        Self { value: self.value.clone(), stamp: self.stamp, tags: self.tags.clone() }
     }
 }
 

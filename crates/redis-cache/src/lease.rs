@@ -3,7 +3,7 @@ use crate::{
     batch::Berth,
     cache::Inner,
     entry::Times,
-    found::Found,
+    found::{Found, Stamp},
     message::Kind,
     news::News,
     remote::{Looked, Remote},
@@ -22,6 +22,8 @@ use tokio::{
 /// The keys of a load.
 #[derive(Clone, Debug)]
 pub(crate) struct Keys {
+    /// As the caller names it.
+    pub(crate) id: String,
     pub(crate) entry: String,
     pub(crate) lease: String,
 }
@@ -111,11 +113,12 @@ impl<V> Remote<V> {
     }
 
     /// Stores what the load brought, unless the key was invalidated since it began. One round trip.
-    pub(crate) async fn commit(&self, keys: &Keys, lease: &Lease, value: Option<&V>) -> Result<bool> {
+    pub(crate) async fn commit(&self, keys: &Keys, lease: &Lease, value: Option<&V>) -> Result<Option<Stamp>> {
         let (times, ttl) = self.times(value);
         let (loaded_at, began) = lease.began;
         let took = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
-        let entry = self.encode(value, Times { cost: took, loaded_at, ..times }, &lease.tags)?;
+        let times = Times { cost: took, loaded_at, ..times };
+        let entry = self.encode(value, times, &lease.tags)?;
         let message = Kind::Stored.of(&keys.entry);
         let args = [
             lease.token.as_str().into(),
@@ -125,7 +128,9 @@ impl<V> Remote<V> {
             Arg::Bytes(&message),
             Arg::Int(RIDES),
         ];
-        Ok(self.run(&COMMIT, &[&keys.entry, &keys.lease], &args).await? == Reply::Int(1))
+        let stored = self.run(&COMMIT, &[&keys.entry, &keys.lease], &args).await? == Reply::Int(1);
+        let mark = entry.first_chunk().copied();
+        Ok(mark.filter(|_| stored).map(|mark| Stamp { times, mark, size: entry.len() }))
     }
 
     /// Gives the lease up, and says whether it was still held; nothing that is loaded is stored for `pause` then.

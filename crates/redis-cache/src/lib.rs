@@ -9,10 +9,12 @@ mod error;
 mod flight;
 mod found;
 mod generations;
+mod kept;
 mod lease;
 mod load;
 mod many;
 mod message;
+mod near;
 mod news;
 mod options;
 mod permits;
@@ -30,6 +32,13 @@ mod write;
 pub use kv_core;
 pub use kv_core::BreakerOptions;
 pub use {
-    away::WhenAway, cache::Cache, error::CacheError, found::Lookup, options::CacheOptions, script::SCRIPTS,
-    stats::CacheStats, tagged::Tagged,
+    away::WhenAway,
+    cache::Cache,
+    error::CacheError,
+    found::Lookup,
+    near::{NearOptions, WhileLinkDown},
+    options::CacheOptions,
+    script::SCRIPTS,
+    stats::CacheStats,
+    tagged::Tagged,
 };

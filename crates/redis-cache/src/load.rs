@@ -5,6 +5,7 @@ use crate::{
     flight::{Flight, Outcome},
     found::Found,
     lease::{Heartbeat, Keys, Lease, Leave},
+    near::Epoch,
 };
 use bytes::Bytes;
 use std::{
@@ -79,6 +80,7 @@ impl<V: Send + Sync + 'static> Load<V> {
     async fn bring(self, flight: u64, has_fallback: bool) -> (Outcome<V>, For) {
         let Self { inner, keys, mark, is_away, tags, berth, loading, .. } = self;
         let (remote, options) = (&inner.remote, &inner.remote.options);
+        let epoch = inner.epoch(&keys.id);
         let leave = match (is_away, &berth) {
             (false, _) => inner.lease(&keys, &mark, berth.as_deref()).await,
             (true, None) => inner.permits.acquire(options).await.map(|permit| (Leave::Away, Some(permit))),
@@ -92,6 +94,7 @@ impl<V: Send + Sync + 'static> Load<V> {
             Leave::Ours(lease) => remote.tag(&keys, lease, &tags).await,
             Leave::Found(found) => {
                 remote.count_hit(&found);
+                inner.keep(&keys.id, epoch, &found);
                 return (Ok(found.value), For::OnTime);
             }
             Leave::Paused if has_fallback => return (Err(CacheError::LoadPaused), For::Everybody),
@@ -107,7 +110,7 @@ impl<V: Send + Sync + 'static> Load<V> {
         // Nobody may board any more: what is stored held after all on board had asked.
         inner.flights.close(&keys.entry, flight);
         let pause = if has_fallback { options.error_backoff } else { Duration::ZERO };
-        let stored = inner.settle(&keys, &lease, &outcome, pause).await;
+        let stored = inner.settle(&keys, epoch, &lease, &outcome, pause).await;
         // A tag may have been invalidated all the same.
         let whom = if outcome.is_err() || stored && tags.is_empty() { For::Everybody } else { For::OnTime };
         (outcome, whom)
@@ -118,6 +121,7 @@ impl<V: Send + Sync + 'static> Load<V> {
         let Self { inner, keys, mark, tags, loading, .. } = self;
         let (remote, options) = (&inner.remote, &inner.remote.options);
         let Ok(_permit) = inner.permits.try_acquire() else { return };
+        let epoch = inner.epoch(&keys.id);
         match remote.try_lease(&keys, &mark).await {
             Ok(Leave::Ours(lease)) => {
                 let Some(lease) = remote.tag(&keys, lease, &tags).await else { return };
@@ -126,7 +130,7 @@ impl<V: Send + Sync + 'static> Load<V> {
                     tracing::warn!(%error, "a load ahead of time failed");
                     inner.refreshes.pause(&keys.entry, options.error_backoff);
                 }
-                inner.settle(&keys, &lease, &outcome, options.error_backoff).await;
+                inner.settle(&keys, epoch, &lease, &outcome, options.error_backoff).await;
             }
             Ok(Leave::Paused) => inner.refreshes.pause(&keys.entry, options.error_backoff),
             // Whoever has it may die: it is asked for again before the end.
@@ -160,14 +164,23 @@ impl<V: Send + Sync + 'static> Inner<V> {
     }
 
     /// Stores what the load brought, or gives the lease to the next; says whether it is stored.
-    async fn settle(&self, keys: &Keys, lease: &Lease, outcome: &Outcome<V>, pause: Duration) -> bool {
+    async fn settle(
+        &self,
+        keys: &Keys,
+        epoch: Option<Epoch>,
+        lease: &Lease,
+        outcome: &Outcome<V>,
+        pause: Duration,
+    ) -> bool {
         let settled = match outcome {
             Ok(value) => match self.remote.commit(keys, lease, value.as_deref()).await {
-                Ok(stored) => {
-                    if !stored {
-                        self.remote.counters.invalidated.count();
-                    }
-                    return stored;
+                Ok(Some(stamp)) => {
+                    self.keep_stored(&keys.id, epoch, value.as_ref(), stamp);
+                    return true;
+                }
+                Ok(None) => {
+                    self.remote.counters.invalidated.count();
+                    return false;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a loaded value is not cached");

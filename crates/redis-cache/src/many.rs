@@ -54,7 +54,15 @@ impl<V: Send + Sync + 'static> Inner<V> {
             Place::First(lead) => leads.push((at, lead)),
             Place::Behind(ride) => rides.push((at, ride)),
         };
-        (0..keys.len()).for_each(|at| join(&mut leads, &mut rides, at));
+        self.listens();
+        for at in 0..keys.len() {
+            if let Some((found, _)) = self.kept(keys[at]) {
+                self.remote.counters.near_hits.count();
+                known[at] = Some(found.value);
+            } else {
+                join(&mut leads, &mut rides, at);
+            }
+        }
         loop {
             if !leads.is_empty() {
                 self.lead_many(keys, &ids, std::mem::take(&mut leads), loader, &mut known).await?;
@@ -101,6 +109,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
         loader: &Arc<LoadMany<V>>,
         known: &mut Known<V>,
     ) -> Result<(), CacheError> {
+        let epochs: Vec<_> = leads.iter().map(|(at, _)| self.epoch(keys[*at])).collect();
         let names: Vec<&str> = leads.iter().map(|(at, _)| &*ids[*at]).collect();
         let (looked, is_away) = match self.remote.look_many(&names).await {
             Ok(looked) => (looked, false),
@@ -114,15 +123,18 @@ impl<V: Send + Sync + 'static> Inner<V> {
             }
         };
         let mut misses = Vec::new();
-        for ((at, lead), looked) in leads.into_iter().zip(looked) {
+        for (((at, lead), looked), epoch) in leads.into_iter().zip(looked).zip(epochs) {
             match looked {
                 Looked::Found(found) => {
                     let freshness = self.freshness(&ids[at], &found).await;
                     if freshness == Freshness::Fallback && !self.refreshes.is_paused(&ids[at]) {
-                        misses.push((at, lead, Bytes::copy_from_slice(&found.mark), Some(found)));
+                        misses.push((at, lead, Bytes::copy_from_slice(&found.stamp.mark), Some(found)));
                         continue;
                     }
                     self.remote.count_hit(&found);
+                    if freshness == Freshness::Fresh {
+                        self.keep(keys[at], epoch, &found);
+                    }
                     lead.found(&found);
                     known[at] = Some(found.value.clone());
                     if freshness != Freshness::Fresh {

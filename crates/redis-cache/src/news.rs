@@ -19,6 +19,7 @@ pub(crate) struct Newsroom {
     channel: String,
     /// The name of the channel to those who publish.
     address: OnceLock<String>,
+    beginning: AtomicBool,
     opening: AsyncMutex<()>,
     open: Arc<AtomicBool>,
     task: Mutex<Option<AbortHandle>>,
@@ -31,8 +32,8 @@ pub(crate) trait Reader: Send + Sync + 'static {
     fn changed(&self, key: &str);
     /// A tag has another generation.
     fn renewed(&self, tag: &str);
-    /// Any key may.
-    fn missed(&self);
+    /// Any key may, and if the link is not live, from now on as well.
+    fn missed(&self, is_live: bool);
 }
 
 /// What somebody who waits for a key hears.
@@ -59,6 +60,7 @@ impl Newsroom {
         Self {
             channel: format!("{prefix}:news"),
             address: OnceLock::new(),
+            beginning: AtomicBool::default(),
             opening: AsyncMutex::default(),
             open: Arc::default(),
             task: Mutex::default(),
@@ -77,6 +79,15 @@ impl Newsroom {
     /// Whether everything that is told from now on is heard.
     pub(crate) fn is_open(&self) -> bool {
         self.open.load(Ordering::Acquire)
+    }
+
+    /// Leave to open it in the background; one at a time has it.
+    pub(crate) fn begins(&self) -> bool {
+        !self.beginning.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn began(&self) {
+        self.beginning.store(false, Ordering::Release);
     }
 
     /// Opens it, unless it is open; `false` for a store without publish and subscribe.
@@ -155,15 +166,16 @@ impl Drop for Closes {
 }
 
 async fn read(mut letters: Subscription, waits: Arc<Waits>, _open: Closes, reader: Box<dyn Reader>) {
+    reader.missed(letters.is_live());
     while let Some(event) = letters.next_event().await {
         let Event::Message(message) = event else {
-            reader.missed();
+            reader.missed(letters.is_live());
             waits.tell_all();
             continue;
         };
         // What another version says may be of any key.
         let Some(Message { kind, key, entry }) = Message::decode(&message.payload) else {
-            reader.missed();
+            reader.missed(letters.is_live());
             waits.tell_all();
             continue;
         };
@@ -177,6 +189,6 @@ async fn read(mut letters: Subscription, waits: Arc<Waits>, _open: Closes, reade
             Kind::Renewed => reader.renewed(&key),
         }
     }
-    reader.missed();
+    reader.missed(false);
     waits.tell_all();
 }

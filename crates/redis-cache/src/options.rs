@@ -1,4 +1,4 @@
-use crate::WhenAway;
+use crate::{NearOptions, WhenAway};
 use kv_core::{BreakerOptions, Error, Result, Transform};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
@@ -57,6 +57,9 @@ pub struct CacheOptions {
     pub breaker: Option<BreakerOptions>,
     /// What a read does meanwhile. Default: it loads.
     pub when_away: WhenAway,
+    /// What this process keeps of what it has read, decoded, and told of what other processes invalidate. Default: nothing.
+    #[doc(alias("L1", "client side cache"))]
+    pub near: Option<NearOptions>,
     /// Tells values of one form from those of another; one with another schema is a miss, and is replaced. Default: 0.
     pub schema: u32,
     /// What values go through on their way to the store, such as compression. Default: none.
@@ -84,6 +87,7 @@ impl Default for CacheOptions {
             budget: Some(Duration::from_millis(500)),
             breaker: Some(BreakerOptions::default()),
             when_away: WhenAway::Load,
+            near: None,
             schema: 0,
             transform: None,
         }
@@ -217,6 +221,13 @@ impl CacheOptions {
         self
     }
 
+    /// Sets [`near`](Self::near).
+    #[must_use]
+    pub fn near(mut self, near: impl Into<Option<NearOptions>>) -> Self {
+        self.near = near.into();
+        self
+    }
+
     /// Sets [`schema`](Self::schema).
     #[must_use]
     pub fn schema(mut self, schema: u32) -> Self {
@@ -270,6 +281,7 @@ impl CacheOptions {
         if self.budget.is_some_and(|budget| budget.is_zero()) {
             return invalid("budget must not be zero".into());
         }
+        self.near.as_ref().map_or(Ok(()), NearOptions::check)?;
         if self.transform.as_ref().is_some_and(|transform| transform.id() == 0) {
             return invalid("transform must not have the id 0".into());
         }

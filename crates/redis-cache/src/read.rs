@@ -15,12 +15,22 @@ impl<V: Send + Sync + 'static> Cache<V> {
     /// A value that does not decode, or that is too old to be served but for a failing load, is a miss.
     pub async fn get(&self, key: &str) -> Result<Lookup<V>, CacheError> {
         let remote = &self.inner.remote;
-        let key = remote.keys.key(key, "")?;
-        if let Looked::Found(found) = remote.look(&key).await?
-            && self.inner.freshness(&key, &found).await != Freshness::Fallback
-        {
-            remote.count_hit(&found);
+        if let Some((found, _)) = self.inner.kept(key) {
+            remote.counters.near_hits.count();
             return Ok(found.value.map_or(Lookup::Null, Lookup::Hit));
+        }
+        let id = remote.keys.key(key, "")?;
+        self.inner.listens();
+        let epoch = self.inner.epoch(key);
+        if let Looked::Found(found) = remote.look(&id).await? {
+            let freshness = self.inner.freshness(&id, &found).await;
+            if freshness != Freshness::Fallback {
+                remote.count_hit(&found);
+                if freshness == Freshness::Fresh {
+                    self.inner.keep(key, epoch, &found);
+                }
+                return Ok(found.value.map_or(Lookup::Null, Lookup::Hit));
+            }
         }
         remote.counters.misses.count();
         Ok(Lookup::Miss)
@@ -62,7 +72,16 @@ impl<V: Send + Sync + 'static> Inner<V> {
         tags: &[String],
         loader: impl FnOnce() -> Loading<V>,
     ) -> Outcome<V> {
+        if let Some((found, freshness)) = self.kept(key) {
+            self.remote.counters.near_hits.count();
+            let value = found.value.clone();
+            if freshness != Freshness::Fresh {
+                self.refresh(key, found, tags.to_vec(), loader)?;
+            }
+            return Ok(value);
+        }
         let id = self.remote.keys.key(key, "")?;
+        self.listens();
         let lead = loop {
             match self.flights.join(&id) {
                 Place::First(lead) => break lead,
@@ -85,11 +104,15 @@ impl<V: Send + Sync + 'static> Inner<V> {
                 }
             }
         };
+        let epoch = self.epoch(key);
         let (mark, fallback, is_away) = match self.remote.look(&id).await {
             Ok(Looked::Found(found)) => {
                 let freshness = self.freshness(&id, &found).await;
                 if freshness != Freshness::Fallback || self.refreshes.is_paused(&id) {
                     self.remote.count_hit(&found);
+                    if freshness == Freshness::Fresh {
+                        self.keep(key, epoch, &found);
+                    }
                     lead.found(&found);
                     let value = found.value.clone();
                     if freshness != Freshness::Fresh {
@@ -97,7 +120,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
                     }
                     return Ok(value);
                 }
-                (Bytes::copy_from_slice(&found.mark), Some(found), false)
+                (Bytes::copy_from_slice(&found.stamp.mark), Some(found), false)
             }
             Ok(Looked::Miss(mark)) => (mark, None, false),
             Err(error) if self.remote.goes_on(&error) => (Bytes::new(), None, true),
@@ -135,7 +158,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
     ) -> Result<(), CacheError> {
         let keys = self.keys(key)?;
         if let Some(refresh) = self.refreshes.begin(&keys.entry) {
-            let mark = Bytes::copy_from_slice(&found.mark);
+            let mark = Bytes::copy_from_slice(&found.stamp.mark);
             let load = Load {
                 inner: self.clone(),
                 keys,
@@ -157,14 +180,14 @@ impl<V: Send + Sync + 'static> Inner<V> {
     /// What is to be done with an entry. No round trip, but for one when the server's clock is not known and matters.
     pub(crate) async fn freshness(&self, key: &str, found: &Found<V>) -> Freshness {
         let options = &self.remote.options;
-        if found.times.stale_for == 0 && options.early_refresh == 0.0 {
+        if found.stamp.times.stale_for == 0 && options.early_refresh == 0.0 && self.near.is_none() {
             return Freshness::Fresh;
         }
         let now = match self.remote.clock.now() {
-            None if found.times.stale_for > 0 => self.remote.ask_time(key, found.times).await,
+            None if found.stamp.times.stale_for > 0 => self.remote.ask_time(key, found.stamp.times).await,
             None if self.remote.clock.ask() => {
                 // What is there is fresh, for the server would have dropped it.
-                let (remote, key, times) = (self.remote.clone(), key.to_owned(), found.times);
+                let (remote, key, times) = (self.remote.clone(), key.to_owned(), found.stamp.times);
                 tokio::spawn(async move {
                     remote.ask_time(&key, times).await;
                     remote.clock.answered();
@@ -173,6 +196,6 @@ impl<V: Send + Sync + 'static> Inner<V> {
             }
             now => now,
         };
-        now.map_or(Freshness::Fresh, |now| found.times.freshness(options, now, rand::random()))
+        now.map_or(Freshness::Fresh, |now| found.stamp.times.freshness(options, now, rand::random()))
     }
 }

@@ -3,7 +3,7 @@ use crate::{
     away::Patience,
     clock::ServerClock,
     entry::{Entry, Header, Times},
-    found::Found,
+    found::{Found, Stamp},
     news::Newsroom,
     stats::Counters,
     tags::Tags,
@@ -82,7 +82,7 @@ impl<V> Remote<V> {
                 if let Looked::Found(found) = looked
                     && !current
                 {
-                    *looked = Looked::Miss(Bytes::copy_from_slice(&found.mark));
+                    *looked = Looked::Miss(Bytes::copy_from_slice(&found.stamp.mark));
                 }
             }
         }
@@ -104,9 +104,9 @@ impl<V> Remote<V> {
     }
 
     fn decode(&self, bytes: &Bytes) -> Option<Found<V>> {
-        let mark = *bytes.first_chunk()?;
         let Entry { header: Header { transform, codec, schema, times }, tags, payload } = Entry::decode(bytes)?;
-        let Some(payload) = payload else { return Some(Found { value: None, times, mark, tags }) };
+        let stamp = Stamp { times, mark: *bytes.first_chunk()?, size: bytes.len() };
+        let Some(payload) = payload else { return Some(Found { value: None, stamp, tags }) };
         if (codec, schema) != (self.codec.id(), self.options.schema) {
             return None;
         }
@@ -117,7 +117,7 @@ impl<V> Remote<V> {
             ours.revert(&payload).ok()?.into()
         };
         let value = self.codec.decode(&plain).ok()?;
-        Some(Found { value: Some(Arc::new(value)), times, mark, tags })
+        Some(Found { value: Some(Arc::new(value)), stamp, tags })
     }
 
     pub(crate) fn encode(&self, value: Option<&V>, times: Times, tags: &Tags) -> Result<Vec<u8>> {

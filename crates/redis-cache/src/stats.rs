@@ -2,10 +2,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a cache did since it was built, all clones together.
 ///
-/// A read that ends without an error is one of `hits`, `misses`, `joined` and `loads`.
+/// A read that ends without an error is one of `near_hits`, `hits`, `misses`, `joined` and `loads`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheStats {
+    /// Reads answered from this process, without asking the store.
+    pub near_hits: u64,
+    /// Entries kept in this process now.
+    pub near_entries: u64,
+    /// The bytes they take.
+    pub near_bytes: u64,
+    /// Entries that had to go for others.
+    pub near_evictions: u64,
     /// Reads answered by the store, the knowledge of an absence included.
     pub hits: u64,
     /// Those of the hits that knew of an absence.
@@ -31,17 +39,18 @@ pub struct CacheStats {
 impl CacheStats {
     /// The reads that ended without an error of the store.
     pub fn reads(&self) -> u64 {
-        self.hits + self.misses + self.joined + self.loads
+        self.near_hits + self.hits + self.misses + self.joined + self.loads
     }
 
-    /// The share of reads that the store answered, from 0 to 1; 0 before the first read.
+    /// The share of reads that were answered without a load, from 0 to 1; 0 before the first read.
     pub fn hit_ratio(&self) -> f64 {
-        self.hits as f64 / self.reads().max(1) as f64
+        (self.near_hits + self.hits) as f64 / self.reads().max(1) as f64
     }
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
+    pub(crate) near_hits: Counter,
     pub(crate) hits: Counter,
     pub(crate) null_hits: Counter,
     pub(crate) misses: Counter,
@@ -81,6 +90,10 @@ impl Counters {
     pub(crate) fn snapshot(&self) -> CacheStats {
         let read = |counter: &Counter| counter.0.load(Ordering::Relaxed);
         CacheStats {
+            near_hits: read(&self.near_hits),
+            near_entries: 0,
+            near_bytes: 0,
+            near_evictions: 0,
             hits: read(&self.hits),
             null_hits: read(&self.null_hits),
             misses: read(&self.misses),

@@ -30,7 +30,7 @@ impl<V> Cache<V> {
     /// If it fails or is dropped, they may stay: call it again.
     pub async fn invalidate_tag(&self, tag: &str) -> Result<(), CacheError> {
         Tags::check(&[tag])?;
-        self.inner.remote.renew(tag).await
+        self.renew(tag).await
     }
 
     /// Forgets all entries of the cache, however many. One round trip.
@@ -42,7 +42,14 @@ impl<V> Cache<V> {
         if !self.inner.remote.options.clearable {
             return Err(Error::invalid_config("clear", "the cache is not clearable").into());
         }
-        self.inner.remote.renew("").await
+        self.renew("").await
+    }
+
+    async fn renew(&self, tag: &str) -> Result<(), CacheError> {
+        self.inner.forget_tags();
+        self.inner.remote.renew(tag).await?;
+        self.inner.forget_tags();
+        Ok(())
     }
 }
 

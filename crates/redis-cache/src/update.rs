@@ -58,7 +58,8 @@ impl<V: Send + Sync + 'static> Cache<V> {
             }
             match inner.run_writer(&keys, &lease, writing).await {
                 Ok(written) => {
-                    let stored = inner.remote.commit(&keys, &lease, written.as_ref()).await;
+                    let stored =
+                        inner.remote.commit(&keys, &lease, written.as_ref()).await.map(|stored| stored.is_some());
                     cache.settled(&key, stored).await?;
                     Ok(written.map(Arc::new))
                 }

@@ -1,0 +1,60 @@
+use crate::{
+    cache::Inner,
+    found::{Found, Freshness, Stamp},
+    near::Epoch,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// What is kept beside a value in this process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    stamp: Stamp,
+    fresh_until: Instant,
+}
+
+impl<V> Inner<V> {
+    /// What this process knows of a key, and what is to be done with it. No round trip.
+    #[inline]
+    pub(crate) fn kept(&self, id: &str) -> Option<(Found<V>, Freshness)> {
+        let hit = self.near.as_ref()?.get(id)?;
+        let (times, options) = (hit.meta.stamp.times, &self.remote.options);
+        let left = hit.meta.fresh_until.saturating_duration_since(hit.now);
+        // Nobody is that unlucky.
+        let far = Duration::from_millis(times.cost.max(1).into()).mul_f64(options.early_refresh * 50.0);
+        let freshness = if left < far && times.is_ahead(options, left.as_millis() as u64, rand::random()) {
+            Freshness::Refresh
+        } else {
+            Freshness::Fresh
+        };
+        Some((Found { value: hit.value, stamp: hit.meta.stamp, tags: Default::default() }, freshness))
+    }
+
+    /// To be taken before the store is asked for what is to be kept.
+    pub(crate) fn epoch(&self, id: &str) -> Option<Epoch> {
+        self.near.as_ref().map(|near| near.epoch(id))
+    }
+
+    /// Keeps what the store said of a key, unless it was invalidated since.
+    pub(crate) fn keep(&self, id: &str, epoch: Option<Epoch>, found: &Found<V>) {
+        // Without the server's clock there is no telling how old it is.
+        if let (Some(near), Some(epoch), Some(now)) = (&self.near, epoch, self.remote.clock.now()) {
+            let times = found.stamp.times;
+            let left = (times.loaded_at + u64::from(times.fresh_for)).saturating_sub(now);
+            let fresh_until = Instant::now() + Duration::from_millis(left);
+            near.insert(
+                id,
+                epoch,
+                found.value.clone(),
+                found.stamp.size,
+                fresh_until,
+                Kept { stamp: found.stamp, fresh_until },
+            );
+        }
+    }
+
+    /// The same for what has just been stored.
+    pub(crate) fn keep_stored(&self, id: &str, epoch: Option<Epoch>, value: Option<&Arc<V>>, stamp: Stamp) {
+        self.keep(id, epoch, &Found { value: value.cloned(), stamp, tags: Default::default() });
+    }
+}
