@@ -104,6 +104,8 @@ async fn take(
                 "redis-lock/enter" | "redis-lock/leave" => &[&keys[0], &keys[1], &keys[2]],
                 "redis-lock/look" => &[&keys[0], &keys[2]],
                 "redis-ratelimit/check_all" => &[&keys[0], &keys[2]],
+                "redis-ratelimit/check_banned" => &[&keys[0], &keys[2]],
+                "redis-ratelimit/ban" => &[&keys[2]],
                 "redis-cache/abandon" | "redis-cache/keep" => &[&keys[1]],
                 "redis-cache/generation" | "redis-cache/renew" => &[&keys[2]],
                 _ if name.starts_with("redis-cache/") => &[&keys[0], &keys[1]],
@@ -408,6 +410,38 @@ fn scripts_of_buckets_with_reservations_equal_their_twins() {
                 vec![capacity, rate_arg, ttl, now_arg, cost, OwnedArg::Int(number % 4), most]
             }
             _ => vec![capacity, cost, rate_arg, ttl, now_arg, most],
+        }
+    });
+}
+
+#[test]
+fn scripts_of_bans_equal_their_twins() {
+    const NOW: i64 = 1_700_000_000_000_000;
+    let values =
+        &["garbage", "1700000000002500", "1:2", "1::3", "2:0:0", "1:1500:1700000000002500", "0:700:1800000000000000"];
+    let scripts = &[
+        "redis-ratelimit/check_banned",
+        "redis-ratelimit/check_banned",
+        "redis-ratelimit/check_banned",
+        "redis-ratelimit/check_banned",
+        "redis-ratelimit/ban",
+        "redis-ratelimit/refund",
+    ];
+    check(steps(scripts, values, 0..400), |name, token, number| {
+        // One unit a millisecond, in thirds of microseconds; the clock goes on and back, a little or until bans are forgotten.
+        let (rate, unit, token) = (3, 3000, i64::from(token));
+        let (capacity, cost) = (2 * unit, unit * token + i64::from(number % 11 == 0));
+        let later = if number % 13 == 0 { 10 * HOUR * 1000 } else { 0 };
+        let now = NOW + 250 * (number % 40) + later;
+        let forget_after = 3 * HOUR * 1000;
+        match name {
+            "redis-ratelimit/check_banned" => {
+                let least = if number % 3 == 0 { cost } else { unit };
+                let ban = [(2 + token - number % 4).max(0), 700, 1 + number % 3, 4000, forget_after];
+                [capacity, cost, least, rate, 3 * HOUR, now].into_iter().chain(ban).map(OwnedArg::Int).collect()
+            }
+            "redis-ratelimit/ban" => [500 * (token + 1), forget_after, now].map(OwnedArg::Int).into(),
+            _ => [capacity, cost, rate, 3 * HOUR, now].map(OwnedArg::Int).into(),
         }
     });
 }

@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod backend;
+mod ban;
 mod blocking;
 mod cache;
 mod cancellation;

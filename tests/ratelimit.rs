@@ -27,7 +27,7 @@ async fn a_burst_is_admitted_and_then_denied(backend: &Backend) {
         assert!(decision.is_allowed());
         assert_eq!((decision.remaining(), decision.retry_after()), (left, Some(Duration::ZERO)));
     }
-    let Decision::Denied { remaining: 0, retry_after: Some(retry_after), reset_after } =
+    let Decision::Denied { remaining: 0, retry_after: Some(retry_after), reset_after, banned: false } =
         limiter.check("ada").await.unwrap()
     else {
         panic!("must be denied")

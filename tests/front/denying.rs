@@ -27,7 +27,7 @@ async fn what_was_denied_is_denied_without_a_command_until_it_may_be_admitted() 
     // As the store would say it.
     for (n, retry_after) in [(5, Some(200)), (7, Some(400)), (10, Some(700)), (11, None), (u64::MAX, None)] {
         let answer = limiter.check_n("ada", n).await.unwrap();
-        let Decision::Denied { remaining, retry_after: told, reset_after } = answer.decision else { panic!("{n}") };
+        let Decision::Denied { remaining, retry_after: told, reset_after, .. } = answer.decision else { panic!("{n}") };
         assert_eq!((answer.source, remaining), (Source::DenyCache, 3), "{n}");
         assert_eq!((told, reset_after), (retry_after.map(Duration::from_millis), Duration::from_millis(700)), "{n}");
     }

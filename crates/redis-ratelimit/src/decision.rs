@@ -20,6 +20,8 @@ pub enum Decision {
         retry_after: Option<Duration>,
         /// When all is free again, if nothing more is taken.
         reset_after: Duration,
+        /// Whether the id is [banned](crate::RateLimitOptions::ban): nothing remains then, and the ban is over by `retry_after`.
+        banned: bool,
     },
 }
 
@@ -36,6 +38,11 @@ impl Decision {
     /// Whether the request may go on.
     pub fn is_allowed(&self) -> bool {
         matches!(self, Self::Allowed { .. })
+    }
+
+    /// Whether the request is denied because its id is banned.
+    pub fn is_banned(&self) -> bool {
+        matches!(self, Self::Denied { banned: true, .. })
     }
 
     /// How much could be taken at once now.

@@ -76,11 +76,15 @@ struct Front {
 impl FrontLimiter {
     /// Puts this in front of a limiter.
     ///
-    /// Errors: [`InvalidConfig`](ErrorKind::InvalidConfig) naming the option; [`Unsupported`](ErrorKind::Unsupported) for a limiter of another
+    /// Errors: [`InvalidConfig`](ErrorKind::InvalidConfig) naming the option, and for a limiter with
+    /// [`ban`](RateLimitOptions::ban); [`Unsupported`](ErrorKind::Unsupported) for a limiter of another
     /// [`Algorithm`](crate::Algorithm) than GCRA. No round trip.
     pub fn new(limiter: RateLimiter, options: FrontOptions) -> Result<Self> {
         options.check()?;
         let gcra = *limiter.gcra()?;
+        if limiter.bans().is_ok() {
+            return Err(Error::invalid_config("ratelimit", "ban is not for a limiter with a front"));
+        }
         let insurance = match options.on_failure {
             FailurePolicy::Local => Some(insurance(limiter.quota(), options.processes)?),
             _ => None,

@@ -108,6 +108,15 @@ impl Gcra {
         self.allowed(room)
     }
 
+    /// How many of so many units a bucket with this room gives, and what is said of that.
+    pub(crate) fn grant(&self, units: u64, room: i64) -> (u64, Decision) {
+        let granted = units.min(self.whole(room));
+        match granted {
+            0 => (0, self.preview(units.min(1), room)),
+            granted => (granted, self.decide(granted, room - self.cost(granted))),
+        }
+    }
+
     fn allowed(&self, room: i64) -> Decision {
         Decision::Allowed { remaining: self.whole(room), reset_after: self.drain(self.capacity - room) }
     }
@@ -117,6 +126,7 @@ impl Gcra {
             remaining: self.whole(room),
             retry_after: (units <= self.burst).then(|| self.drain(self.cost(units) - room)),
             reset_after: self.drain(self.capacity - room),
+            banned: false,
         }
     }
 

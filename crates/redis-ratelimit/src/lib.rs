@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod algorithm;
+mod ban;
 mod bucket;
 mod check_many;
 #[cfg(feature = "compat")]
@@ -28,6 +29,7 @@ pub use kv_core::BreakerOptions;
 pub use limits::{RateLimits, Verdict};
 pub use {
     algorithm::Algorithm,
+    ban::BanOptions,
     decision::{Decision, Grant},
     limiter::RateLimiter,
     options::RateLimitOptions,

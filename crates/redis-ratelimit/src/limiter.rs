@@ -1,11 +1,12 @@
 use crate::{
     Decision, Grant, Quota, RateLimitOptions,
+    ban::{Bans, bans_nobody},
     gcra::{Gcra, not_gcra},
     reserve::Leaving,
     script::CHECK,
     window::{Ask, Window},
 };
-use kv_core::{Arg, Keyspace, KvStore, KvStoreExt, Result};
+use kv_core::{Arg, Error, ErrorKind, Keyspace, KvStore, KvStoreExt, Result};
 use std::{sync::Arc, time::Duration};
 
 /// Limits the rate of requests, each id on its own. Clones share the store.
@@ -27,6 +28,7 @@ pub struct RateLimiter {
 enum Rule {
     Gcra(Gcra),
     Window(Window),
+    Bans(Bans),
 }
 
 impl RateLimiter {
@@ -34,19 +36,23 @@ impl RateLimiter {
     ///
     /// Errors: [`InvalidConfig`](kv_core::ErrorKind::InvalidConfig) for a quota with a zero in it, one that takes 140
     /// years to refill, or one that the [`Algorithm`](crate::Algorithm) does not take: by windows, a burst apart from the limit, more than
-    /// 2^51, 100,000 in a log, or 71 years; for a [`longest_wait`](RateLimitOptions::longest_wait) of 140 years, or by windows; [`Unsupported`](kv_core::ErrorKind::Unsupported) for a store without scripts. No round trip.
+    /// 2^51, 100,000 in a log, or 71 years; for a `longest_wait` of 140 years, and for one of `ban` and `longest_wait` by windows or both of them; [`Unsupported`](kv_core::ErrorKind::Unsupported) for a store without scripts. No round trip.
     pub fn new(store: Arc<dyn KvStore>, quota: Quota, options: RateLimitOptions) -> Result<Self> {
         store.require_scripts("ratelimit")?;
         let rule = match Window::new(quota)? {
             Some(window) => {
-                options.without_reservations()?;
+                options.of_one_bucket()?;
                 Rule::Window(window)
             }
-            None => Rule::Gcra(Gcra::with_wait(quota, options.longest_wait)?),
+            None => match options.ban {
+                Some(ban) if options.longest_wait.is_zero() => Rule::Bans(Bans::new(Gcra::new(quota)?, ban)?),
+                Some(_) => return Err(Error::invalid_config("ratelimit", "ban and longest_wait do not go together")),
+                None => Rule::Gcra(Gcra::with_wait(quota, options.longest_wait)?),
+            },
         };
         let leaving = match &rule {
             Rule::Gcra(gcra) => Some(Leaving::new(store.clone(), *gcra)),
-            Rule::Window(_) => None,
+            _ => None,
         };
         let keys = Keyspace::new(options.prefix)?;
         Ok(Self { store, keys, quota, rule, longest_wait: options.longest_wait, leaving })
@@ -73,7 +79,7 @@ impl RateLimiter {
     pub async fn check_n(&self, id: &str, n: u64) -> Result<Decision> {
         match &self.rule {
             Rule::Gcra(gcra) => Ok(gcra.decide(n, self.room(&self.key(id)?, gcra.cost(n)).await?)),
-            Rule::Window(window) => Ok(self.ask(window, id, Ask::Take(n)).await?.1),
+            _ => Ok(self.ask(id, Ask::Take(n)).await?.1),
         }
     }
 
@@ -82,19 +88,11 @@ impl RateLimiter {
     /// An error [that may have been executed](kv_core::Executed::Maybe), and a dropped future, may have taken them.
     #[doc(alias = "allow_at_most")]
     pub async fn check_at_most(&self, id: &str, n: u64) -> Result<Grant> {
-        let gcra = match &self.rule {
-            Rule::Gcra(gcra) => gcra,
-            Rule::Window(window) => {
-                let (granted, decision) = self.ask(window, id, Ask::TakeAtMost(n)).await?;
-                return Ok(Grant { granted, decision });
+        let (granted, decision) = match &self.rule {
+            Rule::Gcra(gcra) => {
+                gcra.grant(n, self.room_before(&self.key(id)?, gcra.cost(1), n.min(self.quota.burst)).await?)
             }
-        };
-        let (unit, key) = (gcra.cost(1), self.key(id)?);
-        let room = self.room_before(&key, unit, n.min(self.quota.burst)).await?;
-        let granted = n.min(u64::try_from(room / unit).unwrap_or_default());
-        let decision = match granted {
-            0 => gcra.preview(n.min(1), room),
-            granted => gcra.decide(granted, room - gcra.cost(granted)),
+            _ => self.ask(id, Ask::TakeAtMost(n)).await?,
         };
         Ok(Grant { granted, decision })
     }
@@ -108,7 +106,7 @@ impl RateLimiter {
     pub async fn peek_n(&self, id: &str, n: u64) -> Result<Decision> {
         match &self.rule {
             Rule::Gcra(gcra) => Ok(gcra.preview(n, self.room(&self.key(id)?, 0).await?)),
-            Rule::Window(window) => Ok(self.ask(window, id, Ask::Look(n)).await?.1),
+            _ => Ok(self.ask(id, Ask::Look(n)).await?.1),
         }
     }
 
@@ -120,21 +118,61 @@ impl RateLimiter {
     #[doc(alias = "add_tokens")]
     pub async fn refund(&self, id: &str, n: u64) -> Result<u64> {
         match &self.rule {
-            Rule::Gcra(gcra) => {
+            Rule::Gcra(gcra) | Rule::Bans(Bans { gcra, .. }) => {
                 let rooms = self.give_back(&[(id, n)]).await?;
                 Ok(rooms.first().map_or(0, |room| gcra.preview(0, *room).remaining()))
             }
-            Rule::Window(window) => Ok(self.ask(window, id, Ask::GiveBack(n)).await?.1.remaining()),
+            Rule::Window(_) => Ok(self.ask(id, Ask::GiveBack(n)).await?.1.remaining()),
         }
     }
 
-    /// Forgets what an id has taken, so that all is free. One round trip.
+    /// Forgets what an id has taken, so that all is free, and its bans. One round trip.
     pub async fn reset(&self, id: &str) -> Result<()> {
-        self.store.delete(&[&self.key(id)?]).await.map(drop)
+        let key = self.key(id)?;
+        match &self.rule {
+            Rule::Bans(_) => self.store.delete(&[&key, &self.ban_key(id)?]).await.map(drop),
+            _ => self.store.delete(&[&key]).await.map(drop),
+        }
     }
 
-    async fn ask(&self, window: &Window, id: &str, ask: Ask) -> Result<(u64, Decision)> {
-        window.ask(&*self.store, &self.key(id)?, ask).await
+    /// Bans an id for so long from now, in place of any ban it is under; the next by denials is as much longer as after any other.
+    /// One round trip.
+    ///
+    /// Errors: [`InvalidInput`](kv_core::ErrorKind::InvalidInput) for no time at all or more than 71 years;
+    /// [`Unsupported`](kv_core::ErrorKind::Unsupported) for a limiter without [`ban`](RateLimitOptions::ban). After one
+    /// [that may have been executed](kv_core::Executed::Maybe), and if the future is dropped, it may be banned.
+    #[doc(alias = "block")]
+    pub async fn ban(&self, id: &str, length: Duration) -> Result<()> {
+        self.bans()?.ban(&*self.store, &self.ban_key(id)?, length).await
+    }
+
+    /// Ends the ban of an id, and forgets its denials and the bans before it. One round trip.
+    ///
+    /// What it has taken stays taken: [`reset`](Self::reset) frees that as well. Errors as of [`ban`](Self::ban).
+    #[doc(alias = "unblock")]
+    pub async fn lift_ban(&self, id: &str) -> Result<()> {
+        self.bans()?;
+        self.store.delete(&[&self.ban_key(id)?]).await.map(drop)
+    }
+
+    async fn ask(&self, id: &str, ask: Ask) -> Result<(u64, Decision)> {
+        let (store, key) = (&*self.store, self.key(id)?);
+        match &self.rule {
+            Rule::Gcra(_) => Err(not_gcra()),
+            Rule::Window(window) => window.ask(store, &key, ask).await,
+            Rule::Bans(bans) => bans.ask(store, [&key, &self.ban_key(id)?], ask).await,
+        }
+    }
+
+    pub(crate) fn bans(&self) -> Result<&Bans> {
+        match &self.rule {
+            Rule::Bans(bans) => Ok(bans),
+            _ => Err(bans_nobody()),
+        }
+    }
+
+    fn ban_key(&self, id: &str) -> Result<String> {
+        self.keys.key(id, "ban")
     }
 }
 
@@ -147,7 +185,7 @@ impl RateLimiter {
     /// The bucket's numbers; [`Unsupported`](kv_core::ErrorKind::Unsupported) where there is none, since another algorithm counts.
     pub(crate) fn gcra(&self) -> Result<&Gcra> {
         match &self.rule {
-            Rule::Gcra(gcra) => Ok(gcra),
+            Rule::Gcra(gcra) | Rule::Bans(Bans { gcra, .. }) => Ok(gcra),
             Rule::Window(_) => Err(not_gcra()),
         }
     }
@@ -156,14 +194,16 @@ impl RateLimiter {
         self.longest_wait
     }
 
-    /// Where reservations are given back; [`Unsupported`](kv_core::ErrorKind::Unsupported) as [`gcra`](Self::gcra).
+    /// Where reservations are given back; [`Unsupported`](kv_core::ErrorKind::Unsupported) where there are none.
     pub(crate) fn leaving(&self) -> Result<&Leaving> {
-        self.leaving.as_ref().ok_or_else(not_gcra)
+        let without =
+            || Error::new(ErrorKind::Unsupported, "ratelimit").with_detail("no reservations by windows or with bans");
+        self.leaving.as_ref().ok_or_else(without)
     }
 
     pub(crate) fn key(&self, id: &str) -> Result<String> {
         let suffix = match &self.rule {
-            Rule::Gcra(_) => "",
+            Rule::Gcra(_) | Rule::Bans(_) => "",
             Rule::Window(window) => window.suffix(),
         };
         self.keys.key(id, suffix)

@@ -47,7 +47,7 @@ impl RateLimits {
     ///
     /// A name is part of its buckets' keys: 1 to 64 visible ASCII characters without a colon, each only once, 16 at the most.
     ///
-    /// Errors: [`InvalidConfig`](kv_core::ErrorKind::InvalidConfig) for a name or a number of limits that cannot be, for a `longest_wait`, and for what
+    /// Errors: [`InvalidConfig`](kv_core::ErrorKind::InvalidConfig) for a name or a number of limits that cannot be, for a `longest_wait` or a `ban`, and for what
     /// [`RateLimiter::new`](crate::RateLimiter::new) refuses; [`Unsupported`](kv_core::ErrorKind::Unsupported) for a store without
     /// scripts, and for another [`Algorithm`](crate::Algorithm) than GCRA. No round trip.
     pub fn new<'a>(
@@ -56,7 +56,7 @@ impl RateLimits {
         options: RateLimitOptions,
     ) -> Result<Self> {
         store.require_scripts("ratelimit")?;
-        options.without_reservations()?;
+        options.of_one_bucket()?;
         let invalid = |detail| Err(Error::invalid_config("ratelimit", detail));
         let mut each: Vec<Limit> = Vec::new();
         for (name, quota) in limits {

@@ -1,4 +1,5 @@
 use crate::{
+    ban::{BAN, CHECK_BANNED},
     bucket::{self, Bucket},
     check_many::CHECK_MANY,
     concurrency::{ENTER, LEAVE, STAY},
@@ -12,10 +13,12 @@ use kv_core::{Arg, Error, Reply, Result, Script, TwinContext};
 pub(crate) static CHECK: Script = Script::new("redis-ratelimit/check", include_str!("../lua/check.lua"), check);
 
 /// Every script of this crate, for those who audit, preload or compare them.
-pub static SCRIPTS: [&Script; 13] = [
+pub static SCRIPTS: [&Script; 15] = [
+    &BAN,
     &CANCEL,
     &CHECK,
     &CHECK_ALL,
+    &CHECK_BANNED,
     &CHECK_MANY,
     &ENTER,
     &FIXED,

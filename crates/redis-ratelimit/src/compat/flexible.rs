@@ -124,7 +124,12 @@ impl Flexible {
         if consumed <= self.quota.limit {
             return Decision::Allowed { remaining, reset_after };
         }
-        Decision::Denied { remaining, retry_after: (n <= self.quota.limit).then_some(reset_after), reset_after }
+        Decision::Denied {
+            remaining,
+            retry_after: (n <= self.quota.limit).then_some(reset_after),
+            reset_after,
+            banned: false,
+        }
     }
 
     /// What is counted, and for how many milliseconds yet.

@@ -101,6 +101,7 @@ impl RedisRate {
             remaining: self.remaining(level).min(n.saturating_sub(1)),
             retry_after: (n <= self.quota.burst).then_some(wait),
             reset_after: micros(level),
+            banned: false,
         }
     }
 

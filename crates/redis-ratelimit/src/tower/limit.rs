@@ -24,6 +24,9 @@ pub trait Limit: fmt::Debug + Send + Sync {
     /// taken, and else than all can.
     fn next_after(&self, decision: &Decision) -> Option<Duration> {
         let quota = self.quota();
+        if decision.is_banned() {
+            return Some(decision.retry_after().unwrap_or(decision.reset_after()));
+        }
         let lacking = quota.burst.checked_sub(decision.remaining()).filter(|lacking| *lacking > 0)?;
         let (reset, limit) = (decision.reset_after(), quota.limit.max(1));
         // What comes back after the first that is lacking.

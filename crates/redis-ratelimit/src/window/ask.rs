@@ -3,7 +3,7 @@ use crate::{Decision, bucket};
 use kv_core::{Arg, Error, Result, TwinContext};
 use std::time::Duration;
 
-/// What is asked of a script that counts by windows.
+/// What is asked of a script.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ask {
     /// So many units, or none.
@@ -33,6 +33,15 @@ pub(super) trait Found: Copy {
 }
 
 impl Ask {
+    /// How many units are asked for before anything is taken: of as many as there are, the first.
+    pub(crate) fn units(self) -> u64 {
+        match self {
+            Self::Take(units) | Self::Look(units) => units,
+            Self::TakeAtMost(units) => units.min(1),
+            Self::GiveBack(_) => 0,
+        }
+    }
+
     /// The units, no more than make a difference, and the number that stands for what to do.
     pub(super) fn wire(self, capacity: i64) -> (i64, i64) {
         let at_most = |units: u64, most: i64| i64::try_from(units).unwrap_or(i64::MAX).min(most);
@@ -64,7 +73,7 @@ impl Ask {
 
 fn denied<F: Found>(found: &F, units: u64) -> Decision {
     let retry_after = (units <= found.capacity()).then(|| found.wait(units));
-    Decision::Denied { remaining: found.room(), retry_after, reset_after: found.reset() }
+    Decision::Denied { remaining: found.room(), retry_after, reset_after: found.reset(), banned: false }
 }
 
 /// What every twin is given.

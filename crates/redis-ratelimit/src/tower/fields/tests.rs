@@ -77,6 +77,7 @@ fn times_are_rounded_up_and_never_too_early() {
         remaining: 0,
         retry_after: retry,
         reset_after: Duration::from_millis(999),
+        banned: false,
     };
     let retry = |retry, jitter| Standing::new(&limiter, &denied(retry), jitter).retry;
     assert_eq!(retry(Some(Duration::from_micros(1)), Duration::ZERO), Some(1));
@@ -120,8 +121,8 @@ fn policies_of_windows_are_those_windows() {
 fn windows_say_when_there_is_more() {
     let limiter = |algorithm, burst| limiter(Quota::per_minute(10).burst(burst).algorithm(algorithm));
     let reset = Duration::from_secs(50);
-    let denied = Decision::Denied { remaining: 1, retry_after: Some(reset / 2), reset_after: reset };
-    let never = Decision::Denied { remaining: 1, retry_after: None, reset_after: reset };
+    let denied = Decision::Denied { remaining: 1, retry_after: Some(reset / 2), reset_after: reset, banned: false };
+    let never = Decision::Denied { remaining: 1, retry_after: None, reset_after: reset, banned: false };
     for windows in [Algorithm::FixedWindow, Algorithm::AlignedWindow, Algorithm::SlidingWindow, Algorithm::SlidingLog] {
         let limiter = limiter(windows, 10);
         assert_eq!(limiter.next_after(&allowed(10, Duration::ZERO)), None);
