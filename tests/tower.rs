@@ -2,6 +2,7 @@
 
 mod answers;
 mod contract;
+mod front;
 mod inner;
 mod keys;
 mod wire;

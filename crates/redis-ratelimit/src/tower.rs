@@ -6,6 +6,7 @@
 
 mod address;
 mod fields;
+mod front;
 mod gate;
 mod key;
 mod layer;

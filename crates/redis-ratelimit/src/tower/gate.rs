@@ -50,7 +50,7 @@ impl Gate {
             (None, WithoutKey::Refuse) => return self.refuse(request, Reason::NoKey, None),
         };
         let cost = options.cost.as_ref().map_or(1, |cost| cost(request));
-        let decision = match self.limiter.check_n(&id, cost).await {
+        let (decision, is_counted) = match self.limiter.check_counted(&id, cost).await {
             Ok(decision) => decision,
             Err(error) => {
                 tracing::warn!(policy = options.name, %error, "a quota cannot be checked");
@@ -67,7 +67,7 @@ impl Gate {
         if let Decision::Denied { .. } = decision {
             return self.refuse(request, Reason::Quota(decision), Some(standing));
         }
-        Ok(Pass { standing: Some(standing), taken: Some((id, cost)) })
+        Ok(Pass { standing: Some(standing), taken: is_counted.then_some((id, cost)) })
     }
 
     /// Refuses a request, unless nothing is refused.

@@ -9,6 +9,13 @@ pub trait Limit: fmt::Debug + Send + Sync {
     /// Asks for `n` at once, all or nothing.
     async fn check_n(&self, id: &str, n: u64) -> Result<Decision>;
 
+    /// As [`check_n`](Self::check_n), and says whether the limit counts the request, so that what was taken can be given back.
+    ///
+    /// By default it does.
+    async fn check_counted(&self, id: &str, n: u64) -> Result<(Decision, bool)> {
+        Ok((self.check_n(id, n).await?, true))
+    }
+
     /// Gives back `n` that were taken; [`ErrorKind::Unsupported`] for a limiter that cannot.
     async fn refund(&self, id: &str, n: u64) -> Result<()> {
         let _ = (id, n);
@@ -61,6 +68,10 @@ impl Limit for RateLimiter {
 impl<L: Limit + ?Sized> Limit for Arc<L> {
     async fn check_n(&self, id: &str, n: u64) -> Result<Decision> {
         (**self).check_n(id, n).await
+    }
+
+    async fn check_counted(&self, id: &str, n: u64) -> Result<(Decision, bool)> {
+        (**self).check_counted(id, n).await
     }
 
     async fn refund(&self, id: &str, n: u64) -> Result<()> {
