@@ -35,6 +35,7 @@ mod room;
 mod script;
 mod sentinel;
 mod store;
+mod stress;
 mod tls;
 mod tower;
 mod tracking;
