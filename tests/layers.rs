@@ -122,8 +122,8 @@ fn quick() -> RetryPolicy {
     RetryPolicy::default().base(Duration::from_millis(1))
 }
 
-const IDEMPOTENT: [&str; 10] =
-    ["exists", "expire", "get", "mget", "mset", "psubscribe", "scan_page", "set", "subscribe", "ttl"];
+const IDEMPOTENT: [&str; 11] =
+    ["exists", "expire", "get", "mget", "mset", "psubscribe", "scan_page", "set", "subscribe", "track", "ttl"];
 const NOT: [&str; 10] =
     ["delete", "eval", "incr_by", "move_to", "pop", "publish", "push", "test/many", "test/nothing", "test/waited"];
 

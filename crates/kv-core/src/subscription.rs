@@ -64,7 +64,7 @@ impl<T> Subscription<T> {
         (feed, Self { events, state, renames: Vec::new(), _link: Box::new(link) })
     }
 
-    /// The same subscription with its messages changed on their way, for those who write a layer that renames channels.
+    /// The same subscription with its messages changed on their way, for those who write a layer that renames channels or keys.
     #[must_use]
     pub fn rename(mut self, rename: impl Fn(&mut T) + Send + Sync + 'static) -> Self {
         self.renames.push(Box::new(rename));
