@@ -137,6 +137,9 @@ impl KvStore for Plain {
     async fn set(&self, key: &str, value: &[u8], options: SetOptions) -> Result<bool> {
         self.0.set(key, value, options).await
     }
+    async fn get_range(&self, key: &str, offset: usize, len: usize) -> Result<Bytes> {
+        self.0.get_range(key, offset, len).await
+    }
     async fn delete(&self, keys: &[&str]) -> Result<u64> {
         self.0.delete(keys).await
     }

@@ -33,6 +33,7 @@ static WAITED: Script = Script::new("test/waited", "return nil", |_, _, _| Ok(Re
 async fn drive(store: &dyn KvStore) {
     let unlike = SetOptions::default().ttl(SECOND);
     let _ = store.get("key-get").await;
+    let _ = store.get_range("key-get_range", 3, 4).await;
     let _ = store.set("key-set", b"value", unlike).await;
     let _ = store.delete(&["key-delete", "b"]).await;
     let _ = store.exists("key-exists").await;
@@ -122,8 +123,20 @@ fn quick() -> RetryPolicy {
     RetryPolicy::default().base(Duration::from_millis(1))
 }
 
-const IDEMPOTENT: [&str; 11] =
-    ["exists", "expire", "get", "mget", "mset", "psubscribe", "scan_page", "set", "subscribe", "track", "ttl"];
+const IDEMPOTENT: [&str; 12] = [
+    "exists",
+    "expire",
+    "get",
+    "get_range",
+    "mget",
+    "mset",
+    "psubscribe",
+    "scan_page",
+    "set",
+    "subscribe",
+    "track",
+    "ttl",
+];
 const NOT: [&str; 10] =
     ["delete", "eval", "incr_by", "move_to", "pop", "publish", "push", "test/many", "test/nothing", "test/waited"];
 

@@ -94,6 +94,11 @@ impl KvStore for Broken {
         }
     }
 
+    async fn get_range(&self, key: &str, offset: usize, len: usize) -> Result<Bytes> {
+        let more = usize::from(self.has(RangesIncludeTheirEnd));
+        self.inner.get_range(&self.name(key), offset, len.saturating_add(more)).await
+    }
+
     async fn set(&self, key: &str, value: &[u8], mut options: SetOptions) -> Result<bool> {
         let key = &self.name(key);
         options.ttl = options.ttl.and_then(|ttl| self.ttl_of(ttl));

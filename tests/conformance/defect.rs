@@ -19,6 +19,7 @@ defects! {
     LossyValues: values_come_back_byte_for_byte;
     AbsentReadsEmpty: absent_keys_have_nothing;
     FoldsCase: keys_may_hold_any_text;
+    RangesIncludeTheirEnd: a_part_of_a_value_is_where_it_says;
     IgnoresIfAbsent: set_if_absent_writes_once;
     IgnoresIfPresent: set_if_present_only_replaces;
     EmptyIsAbsent: exists_tells_presence;

@@ -52,6 +52,10 @@ impl KvStore for Recorder {
         self.call("get", key);
         Ok(None)
     }
+    async fn get_range(&self, key: &str, offset: usize, len: usize) -> Result<Bytes> {
+        self.call("get_range", (key, offset, len));
+        Ok(Bytes::new())
+    }
     async fn set(&self, key: &str, value: &[u8], options: SetOptions) -> Result<bool> {
         self.call("set", (key, value, options));
         Ok(true)

@@ -64,6 +64,7 @@ behaviours! {
         values_come_back_byte_for_byte,
         absent_keys_have_nothing,
         keys_may_hold_any_text,
+        a_part_of_a_value_is_where_it_says,
         set_if_absent_writes_once,
         set_if_present_only_replaces,
         exists_tells_presence,

@@ -85,6 +85,11 @@ impl<S: KvStore, A: Around> KvStore for Layered<S, A> {
         self.layer.around(Call::new("get", Repeat::Idempotent, &mut || self.store.get(key))).await
     }
 
+    async fn get_range(&self, key: &str, offset: usize, len: usize) -> Result<Bytes> {
+        let run = &mut || self.store.get_range(key, offset, len);
+        self.layer.around(Call::new("get_range", Repeat::Idempotent, run)).await
+    }
+
     async fn set(&self, key: &str, value: &[u8], options: SetOptions) -> Result<bool> {
         // A condition that the first try made untrue would be the answer of the second.
         let repeat = match options.condition {

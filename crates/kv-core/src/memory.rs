@@ -117,6 +117,18 @@ impl KvStore for MemoryStore {
         entries.bytes(key, now).map_err(|wrong| wrong.with_operation("get"))
     }
 
+    async fn get_range(&self, key: &str, offset: usize, len: usize) -> Result<Bytes> {
+        self.inner.limits.check_key("get_range", key)?;
+        if len == 0 {
+            return Ok(Bytes::new());
+        }
+        let (mut entries, now) = self.lock();
+        let value = entries.bytes(key, now).map_err(|wrong| wrong.with_operation("get_range"))?.unwrap_or_default();
+        let from = offset.min(value.len());
+        // A copy: a part that is kept does not keep the whole.
+        Ok(Bytes::copy_from_slice(&value[from..from.saturating_add(len).min(value.len())]))
+    }
+
     async fn set(&self, key: &str, value: &[u8], options: SetOptions) -> Result<bool> {
         self.inner.limits.check_key("set", key)?;
         self.inner.limits.check_value("set", value)?;

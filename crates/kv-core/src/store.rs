@@ -28,6 +28,19 @@ pub trait KvStore: fmt::Debug + Send + Sync {
     /// Reads a value; `None` when the key is absent.
     async fn get(&self, key: &str) -> Result<Option<Bytes>>;
 
+    /// Reads a part of a value: so many bytes from this one on, fewer where the value ends, none when the key is absent.
+    ///
+    /// What a layer made of the value, by compressing it, is read as it is stored. No bytes is no round trip. The default reads
+    /// the whole value.
+    #[doc(alias = "getrange")]
+    #[doc(alias = "substr")]
+    async fn get_range(&self, key: &str, offset: usize, len: usize) -> Result<Bytes> {
+        let whole = self.get(key).await.map_err(|error| error.with_operation("get_range"))?;
+        let value = whole.unwrap_or_default();
+        let from = offset.min(value.len());
+        Ok(value.slice(from..from.saturating_add(len).min(value.len())))
+    }
+
     /// Writes a value; `false` when the [condition](SetOptions::condition) does not hold and nothing is written.
     async fn set(&self, key: &str, value: &[u8], options: SetOptions) -> Result<bool>;
 
@@ -208,6 +221,7 @@ macro_rules! forward {
 impl<S: KvStore + ?Sized> KvStore for Arc<S> {
     forward! {
         fn get<'life1>(&self, key: &'life1 str) -> Option<Bytes>;
+        fn get_range<'life1>(&self, key: &'life1 str, offset: usize, len: usize) -> Bytes;
         fn set<'life1, 'life2>(&self, key: &'life1 str, value: &'life2 [u8], options: SetOptions) -> bool;
         fn delete<'life1, 'life2>(&self, keys: &'life1 [&'life2 str]) -> u64;
         fn exists<'life1>(&self, key: &'life1 str) -> bool;

@@ -15,6 +15,15 @@ impl KvStore for RedisStore {
         self.query("get", Touch::Read(key), sized("GET", &[key.len()]).arg(key)).await
     }
 
+    async fn get_range(&self, key: &str, offset: usize, len: usize) -> Result<Bytes> {
+        self.limits().check_key("get_range", key)?;
+        // The server counts from both ends, up to an end that is included.
+        let (Ok(first), Some(more)) = (i64::try_from(offset), len.checked_sub(1)) else { return Ok(Bytes::new()) };
+        let last = first.saturating_add_unsigned(more as u64);
+        self.query("get_range", Touch::Read(key), sized("GETRANGE", &[key.len(), 20, 20]).arg(key).arg(first).arg(last))
+            .await
+    }
+
     async fn set(&self, key: &str, value: &[u8], options: SetOptions) -> Result<bool> {
         self.limits().check_key("set", key)?;
         self.limits().check_value("set", value)?;

@@ -40,6 +40,10 @@ impl<S: KvStore> KvStore for Compressed<S> {
         self.store.get(key).await?.map(|stored| self.read(stored)).transpose()
     }
 
+    async fn get_range(&self, key: &str, offset: usize, len: usize) -> Result<Bytes> {
+        self.store.get_range(key, offset, len).await
+    }
+
     async fn set(&self, key: &str, value: &[u8], options: SetOptions) -> Result<bool> {
         let stored = mark::write(value, &self.gzip)?;
         self.store.set(key, &stored, options).await

@@ -12,6 +12,7 @@ pub async fn errors_name_their_operation(room: &Room) -> Result<(), Failure> {
     let zero = SetOptions::default().ttl(Duration::ZERO);
     let named = [
         ("get", store.get("").await.err()),
+        ("get_range", store.get_range("", 0, 1).await.err()),
         ("set", store.set("", b"1", for_a_minute()).await.err()),
         ("set", store.set(&key, b"1", zero).await.err()),
         ("delete", store.delete(&[""]).await.err()),

@@ -9,6 +9,7 @@ use std::time::Duration;
 pub async fn empty_keys_are_refused(room: &Room) -> Result<(), Failure> {
     let (store, key) = (room.store(), room.key("value"));
     refused("get of an empty key", store.get("").await, InvalidInput)?;
+    refused("get_range of an empty key", store.get_range("", 0, 1).await, InvalidInput)?;
     refused("set of an empty key", store.set("", b"1", for_a_minute()).await, InvalidInput)?;
     refused("delete of an empty key", store.delete(&[&key, ""]).await, InvalidInput)?;
     refused("exists of an empty key", store.exists("").await, InvalidInput)?;

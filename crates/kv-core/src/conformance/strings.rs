@@ -41,6 +41,31 @@ pub async fn keys_may_hold_any_text(room: &Room) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A range is counted in bytes from 0, ends with the value, and has nothing where nothing is.
+pub async fn a_part_of_a_value_is_where_it_says(room: &Room) -> Result<(), Failure> {
+    let (store, key) = (room.store(), room.key("value"));
+    same!("range of an absent key", store.get_range(&key, 0, 10).await?, &b""[..]);
+    // No layer finds anything in this to compress.
+    store.set(&key, b"\x00123456789", for_a_minute()).await?;
+    let far = usize::MAX;
+    for (offset, len, part) in [
+        (0, 1, &b"\x00"[..]),
+        (3, 4, b"3456"),
+        (8, 2, b"89"),
+        (8, 100, b"89"),
+        (0, far, b"\x00123456789"),
+        (9, far, b"9"),
+        (10, 1, b""),
+        (far, far, b""),
+        (0, 0, b""),
+        (5, 0, b""),
+    ] {
+        let got = store.get_range(&key, offset, len).await?;
+        ensure!(got == part, "{len} bytes from {offset} on: {got:?}, expected {part:?}");
+    }
+    Ok(())
+}
+
 /// [`Condition::IfAbsent`] writes where nothing is, says so, and leaves what is there.
 pub async fn set_if_absent_writes_once(room: &Room) -> Result<(), Failure> {
     let (store, key) = (room.store(), room.key("value"));

@@ -8,6 +8,7 @@ use crate::ErrorKind;
 pub async fn another_type_is_wrong_for_strings(room: &Room) -> Result<(), Failure> {
     let (store, key) = (room.store(), room.other_type("other").await?);
     refused("get of another type", store.get(&key).await, ErrorKind::WrongType)?;
+    refused("get_range of another type", store.get_range(&key, 0, 1).await, ErrorKind::WrongType)?;
     refused("incr_by of another type", store.incr_by(&key, 1).await, ErrorKind::WrongType)?;
     same!("exists of another type", store.exists(&key).await?, true);
     Ok(())

@@ -68,6 +68,10 @@ impl<S: KvStore> KvStore for Namespaced<S> {
         self.store.get(&self.add("get", key)?).await
     }
 
+    async fn get_range(&self, key: &str, offset: usize, len: usize) -> Result<Bytes> {
+        self.store.get_range(&self.add("get_range", key)?, offset, len).await
+    }
+
     async fn set(&self, key: &str, value: &[u8], options: SetOptions) -> Result<bool> {
         self.store.set(&self.add("set", key)?, value, options).await
     }
