@@ -2,6 +2,9 @@
 
 mod away;
 mod batch;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod cache;
 mod clock;
 mod entry;

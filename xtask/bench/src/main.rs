@@ -6,6 +6,7 @@ mod load;
 mod lock;
 mod machine;
 mod meter;
+mod near;
 mod pin;
 mod progress;
 mod ratelimit;

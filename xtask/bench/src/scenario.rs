@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::histogram::Histogram;
 use crate::lock;
+use crate::near;
 use crate::pin::Placement;
 use crate::ratelimit;
 use crate::stage::Stage;
@@ -42,6 +43,11 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
     ratelimit::CHECK_64,
     ratelimit::CHECK_64_KEYS,
     ratelimit::LOCAL,
+    near::HIT,
+    near::HIT_2,
+    near::MISS,
+    near::INSERT,
+    near::INSERT_2,
 ];
 
 /// Long enough for what takes microseconds.

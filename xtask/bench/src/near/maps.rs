@@ -1,0 +1,77 @@
+use std::hash::RandomState;
+use std::hint::black_box;
+use std::sync::Arc;
+
+use anyhow::Result;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use redis::AsyncCommands;
+use redis::aio::MultiplexedConnection;
+
+use super::{Asked, Value, WEIGHT, value};
+
+/// The map alone: what is in it is there until something else wants its place.
+#[derive(Clone)]
+pub(super) struct Bare(Arc<Cache<Box<str>, Value, Weight, RandomState>>);
+
+#[derive(Clone)]
+pub(super) struct Weight;
+
+impl quick_cache::Weighter<Box<str>, Value> for Weight {
+    fn weight(&self, _: &Box<str>, _: &Value) -> u64 {
+        WEIGHT
+    }
+}
+
+impl Bare {
+    pub(super) fn new(room: u64) -> Self {
+        let items = usize::try_from(room / WEIGHT).unwrap_or(usize::MAX);
+        Self(Arc::new(Cache::with(items, room, Weight, RandomState::new(), DefaultLifecycle::default())))
+    }
+}
+
+impl Asked for Bare {
+    async fn find(&self, name: &str) -> Result<bool> {
+        Ok(black_box(self.0.get(name)).is_some())
+    }
+
+    async fn put(&self, name: &str) -> Result<()> {
+        self.0.insert(name.into(), value());
+        Ok(())
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Moka(moka::future::Cache<Box<str>, Value>);
+
+impl Moka {
+    pub(super) fn new(room: u64) -> Self {
+        let weigh = |_: &Box<str>, _: &Value| u32::try_from(WEIGHT).unwrap_or(u32::MAX);
+        Self(moka::future::Cache::builder().max_capacity(room).weigher(weigh).time_to_live(super::HOUR).build())
+    }
+}
+
+impl Asked for Moka {
+    async fn find(&self, name: &str) -> Result<bool> {
+        Ok(black_box(self.0.get(name).await).is_some())
+    }
+
+    async fn put(&self, name: &str) -> Result<()> {
+        self.0.insert(name.into(), value()).await;
+        Ok(())
+    }
+}
+
+/// A connection that remembers what it read: bytes, not values.
+#[derive(Clone)]
+pub(super) struct Aio(pub(super) MultiplexedConnection);
+
+impl Asked for Aio {
+    async fn find(&self, name: &str) -> Result<bool> {
+        let value: Option<Vec<u8>> = self.0.clone().get(name).await?;
+        Ok(black_box(value).is_some())
+    }
+
+    async fn put(&self, name: &str) -> Result<()> {
+        Ok(self.0.clone().set(name, value().as_slice()).await?)
+    }
+}
