@@ -6,6 +6,7 @@
 mod backend;
 mod ban;
 mod blocking;
+mod bloom;
 mod cache;
 mod cancellation;
 mod chunked;

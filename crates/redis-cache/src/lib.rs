@@ -5,6 +5,7 @@ mod batch;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
+mod bloom;
 mod cache;
 mod clock;
 mod entry;
@@ -12,6 +13,7 @@ mod error;
 mod flight;
 mod found;
 mod generations;
+mod guard;
 mod kept;
 mod lease;
 mod load;
@@ -36,9 +38,11 @@ pub use kv_core;
 pub use kv_core::BreakerOptions;
 pub use {
     away::WhenAway,
+    bloom::{BLOOM_SCRIPTS, BloomGuard, BloomOptions, BloomRebuild, BloomStats},
     cache::Cache,
     error::CacheError,
     found::Lookup,
+    guard::Guard,
     near::{NearOptions, WhileLinkDown},
     options::CacheOptions,
     script::SCRIPTS,
