@@ -1,7 +1,10 @@
 //! The guard against ids that do not exist, on every backend: whatever happens to its filter, nothing that was inserted is absent.
 
 use crate::backend::{Backend, cases, eventually, on_every_backend, patient};
-use kv_core::{Arg, Clock, Cursor, ErrorKind, KvStore, KvStoreExt, MemoryStore, Namespaced, Reply, SetOptions, Ttl};
+use kv_core::{
+    Arg, Around, Call, Clock, Cursor, ErrorKind, KvStore, KvStoreExt, Layered, MemoryStore, Namespaced, Reply,
+    SetOptions, Ttl,
+};
 use kv_redis::RedisStore;
 use proptest::prelude::*;
 use redis_cache::{BLOOM_SCRIPTS, BloomGuard, BloomOptions, Guard};
@@ -12,6 +15,7 @@ use std::{
     },
     time::Duration,
 };
+use tokio::sync::Notify;
 
 on_every_backend!(
     a_filter_knows_what_was_inserted,
@@ -277,6 +281,49 @@ async fn what_is_inserted_during_rebuilds_is_never_absent() {
     for id in ids {
         assert!(guard.may_contain(&id).await, "{id}");
     }
+    assert!(!guard.may_contain("nobody's").await);
+}
+
+/// Hands over what was read only when it is told to.
+#[derive(Clone, Debug, Default)]
+struct Slow {
+    read: Arc<Notify>,
+    hand_over: Arc<Notify>,
+}
+
+impl Around for Slow {
+    async fn around<T: Send>(&self, mut call: Call<'_, T>) -> kv_core::Result<T> {
+        let answer = call.run().await;
+        if call.name() == "get" {
+            self.read.notify_one();
+            self.hand_over.notified().await;
+        }
+        answer
+    }
+}
+
+#[tokio::test]
+async fn what_is_inserted_while_a_mirror_is_read_is_in_it() {
+    let slow = Slow::default();
+    let store = Arc::new(Layered::new(MemoryStore::new(), slow.clone()));
+    let guard = BloomGuard::new(store, "products", options().mirror(Duration::from_secs(3600))).unwrap();
+    fill(&guard, 0..100).await;
+    for (id, dropped) in [("dropped", true), ("read", false)] {
+        let looker = guard.clone();
+        let looking = tokio::spawn(async move { looker.may_contain("nobody's").await });
+        slow.read.notified().await;
+        guard.insert(&[id]).await.unwrap();
+        assert!(guard.may_contain(id).await, "the store is asked meanwhile");
+        assert!(!guard.may_contain("nobody's").await);
+        if dropped {
+            looking.abort();
+            assert!(looking.await.is_err());
+        } else {
+            slow.hand_over.notify_one();
+            assert!(!looking.await.unwrap());
+        }
+    }
+    assert!(guard.may_contain("dropped").await && guard.may_contain("read").await);
     assert!(!guard.may_contain("nobody's").await);
 }
 
