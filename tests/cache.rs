@@ -40,6 +40,7 @@ on_every_backend!(
     values_are_compressed_on_their_way,
     ttls_are_shortened_and_never_prolonged,
     a_process_that_dies_while_loading_is_waited_for_until_its_lease_ends,
+    what_a_guard_knows_to_be_absent_is_not_loaded,
 );
 
 /// A database that counts.
@@ -379,4 +380,27 @@ async fn a_process_that_dies_while_loading_is_waited_for_until_its_lease_ends(ba
     let value = cache.get_or_load("k", || db.clone().load(Some("v"))).await.unwrap();
     assert_eq!((&**value.unwrap(), db.loads(), cache.stats().raced), ("v", 1, 0));
     assert!(matches!(cache.get("k").await.unwrap(), Lookup::Hit(_)));
+}
+
+async fn what_a_guard_knows_to_be_absent_is_not_loaded(backend: &Backend) {
+    #[derive(Debug)]
+    struct Even;
+    #[async_trait::async_trait]
+    impl redis_cache::Guard for Even {
+        async fn may_exist(&self, id: &str) -> bool {
+            id.parse::<u32>().is_ok_and(|id| id % 2 == 0)
+        }
+    }
+    let (cache, db) = (with(backend, CacheOptions::default().guard(Arc::new(Even))), Database::default());
+    for (key, found) in [("1", false), ("2", true), ("3", false), ("x", false)] {
+        let value = cache.get_or_load(key, || db.clone().load(Some("v"))).await.unwrap();
+        assert_eq!(value.is_some(), found, "{key}");
+    }
+    assert_eq!((db.loads(), cache.get("1").await.unwrap()), (1, Lookup::Miss), "nothing is stored");
+    let load = |keys: Vec<String>| {
+        assert_eq!(keys, ["4"]);
+        std::future::ready(Ok::<_, io::Error>(keys.into_iter().map(|key| (key, "v".to_owned())).collect()))
+    };
+    let many = cache.get_many_or_load(&["1", "2", "4", "5"], load).await.unwrap();
+    assert_eq!(many.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true, true, false]);
 }

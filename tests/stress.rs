@@ -62,7 +62,7 @@ enum Limiter {
 }
 
 impl Limiter {
-    fn new(kind: &str, store: Arc<dyn KvStore>) -> Self {
+    fn new(kind: &str, store: &Arc<dyn KvStore>) -> Self {
         let (quota, options) = (Quota::per_second(PER_SECOND).burst(BURST), RateLimitOptions::default().prefix(kind));
         let single = |options| RateLimiter::new(store.clone(), quota, options).unwrap();
         match kind {
@@ -95,7 +95,7 @@ fn process() {
         let mut tasks = JoinSet::new();
         let mut counters = Vec::new();
         for kind in KINDS {
-            let (limiter, counter) = (Limiter::new(kind, store.clone()), Arc::new(Counters::default()));
+            let (limiter, counter) = (Limiter::new(kind, &store), Arc::new(Counters::default()));
             counters.push(counter.clone());
             for _ in 0..TASKS {
                 let (limiter, counter, stopped) = (limiter.clone(), counter.clone(), stopped.clone());

@@ -24,6 +24,14 @@ pub(crate) struct Found<V> {
     pub(crate) tags: Tags,
 }
 
+impl<V> Found<V> {
+    /// What a guard knows of a key that cannot exist.
+    pub(crate) fn absent() -> Self {
+        let stamp = Stamp { times: Times::default(), mark: [0; HEADER], size: 0 };
+        Self { value: None, stamp, tags: Tags::default() }
+    }
+}
+
 /// What is known of an entry beside its value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stamp {

@@ -3,7 +3,7 @@ use crate::{
     batch::{Batch, LoadMany},
     cache::Inner,
     flight::{Lead, Place, Ride, Ticket},
-    found::Freshness,
+    found::{Found, Freshness},
     load::Load,
     remote::Looked,
 };
@@ -141,6 +141,12 @@ impl<V: Send + Sync + 'static> Inner<V> {
                         let alone = Batch::of(self.clone(), loader.clone(), 1).berth(keys[at]);
                         self.refresh(keys[at], found, self.all().into_iter().collect(), || alone.loading())?;
                     }
+                }
+                Looked::Miss(mark) if mark.is_empty() && !is_away && !self.may_exist(keys[at]).await => {
+                    let absent = Found::absent();
+                    self.remote.count_hit(&absent);
+                    lead.found(&absent);
+                    known[at] = Some(None);
                 }
                 Looked::Miss(mark) => misses.push((at, lead, mark, None)),
             }

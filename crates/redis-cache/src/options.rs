@@ -1,4 +1,4 @@
-use crate::{NearOptions, WhenAway};
+use crate::{Guard, NearOptions, WhenAway};
 use kv_core::{BreakerOptions, Error, Result, Transform};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
@@ -60,6 +60,9 @@ pub struct CacheOptions {
     /// What this process keeps of what it has read, decoded, and told of what other processes invalidate. Default: nothing.
     #[doc(alias("L1", "client side cache"))]
     pub near: Option<NearOptions>,
+    /// Knows of keys that cannot exist, so that no loader is asked for them, such as a [`BloomGuard`](crate::BloomGuard). Default: none.
+    #[doc(alias = "bloom filter")]
+    pub guard: Option<Arc<dyn Guard>>,
     /// Tells values of one form from those of another; one with another schema is a miss, and is replaced. Default: 0.
     pub schema: u32,
     /// What values go through on their way to the store, such as compression. Default: none.
@@ -88,6 +91,7 @@ impl Default for CacheOptions {
             breaker: Some(BreakerOptions::default()),
             when_away: WhenAway::Load,
             near: None,
+            guard: None,
             schema: 0,
             transform: None,
         }
@@ -225,6 +229,13 @@ impl CacheOptions {
     #[must_use]
     pub fn near(mut self, near: impl Into<Option<NearOptions>>) -> Self {
         self.near = near.into();
+        self
+    }
+
+    /// Sets [`guard`](Self::guard).
+    #[must_use]
+    pub fn guard(mut self, guard: Arc<dyn Guard>) -> Self {
+        self.guard = Some(guard);
         self
     }
 

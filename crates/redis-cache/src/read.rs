@@ -122,6 +122,12 @@ impl<V: Send + Sync + 'static> Inner<V> {
                 }
                 (Bytes::copy_from_slice(&found.stamp.mark), Some(found), false)
             }
+            Ok(Looked::Miss(mark)) if mark.is_empty() && !self.may_exist(key).await => {
+                let absent = Found::absent();
+                self.remote.count_hit(&absent);
+                lead.found(&absent);
+                return Ok(None);
+            }
             Ok(Looked::Miss(mark)) => (mark, None, false),
             Err(error) if self.remote.goes_on(&error) => (Bytes::new(), None, true),
             Err(error) => {
@@ -145,6 +151,14 @@ impl<V: Send + Sync + 'static> Inner<V> {
         match ticket.await {
             Ok(Ticket::Landed(outcome)) => outcome,
             Ok(Ticket::Lead(_) | Ticket::Found(_)) | Err(_) => Err(CacheError::LoadAborted),
+        }
+    }
+
+    /// Whether a key may exist; `false` if the guard knows that it cannot.
+    pub(crate) async fn may_exist(&self, key: &str) -> bool {
+        match &self.remote.options.guard {
+            Some(guard) => guard.may_exist(key).await,
+            None => true,
         }
     }
 
