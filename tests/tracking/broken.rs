@@ -117,8 +117,14 @@ async fn a_master_that_others_replaced_is_left_though_it_answers() {
         tokio::task::spawn_blocking(move || failing.sentinels()[0].call(&["SENTINEL", "FAILOVER", failing.name()]));
     assert_eq!(failed.await.unwrap().unwrap(), Reply::Status("OK".into()));
     soon("the loss is told", async { while changes.next_event().await != Some(Event::Gap) {} }).await;
-    recovers(&mut changes, &store).await;
-    eventually("it is left", || async { trackers(&sentinel.servers()[before]).is_empty() }).await;
+    let others = || sentinel.servers().iter().enumerate().filter(|(at, _)| *at != before);
+    let successor = || others().find(|(_, server)| trackers(server).len() == 1).map(|(_, server)| server);
+    eventually("it is left for its successor", || async {
+        trackers(&sentinel.servers()[before]).is_empty() && successor().is_some() && changes.is_live()
+    })
+    .await;
+    successor().unwrap().call(&["SET", "key", "1"]).unwrap();
+    assert_eq!(&*next_key(&mut changes).await, "key");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -135,4 +141,46 @@ async fn a_failover_in_a_cluster_is_found_by_who_only_listens() {
     eventually("it is at the new master", || async { (at(before), at(after)) == (0, 1) }).await;
     drop(changes);
     eventually("they are gone", || async { cluster.nodes().iter().all(|node| trackers(node).is_empty()) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_joins_a_cluster_or_leaves_it_is_a_gap() {
+    let cluster = Arc::new(Cluster::start().unwrap());
+    let store = connect(&cluster.url()).await;
+    let mut changes = store.track(&["key"]).await.unwrap();
+    let slot = cluster.slot_of("key").unwrap();
+    let from = cluster.owner_of(slot).unwrap();
+    // A replica becomes a master that has nothing yet.
+    let joining = cluster.replica_of(from).unwrap();
+    let text = |at: usize, command: &[&str]| match cluster.nodes()[at].call(command).unwrap() {
+        Reply::Bulk(Some(text)) => String::from_utf8(text).unwrap(),
+        reply => panic!("{command:?}: {reply:?}"),
+    };
+    cluster.nodes()[joining].call(&["CLUSTER", "RESET", "SOFT"]).unwrap();
+    let nodes = text(from, &["CLUSTER", "NODES"]);
+    let bus = nodes.lines().find(|line| line.contains("myself")).and_then(|line| line.split(['@', ' ', ',']).nth(2));
+    let port = cluster.nodes()[from].port().to_string();
+    cluster.nodes()[joining].call(&["CLUSTER", "MEET", "127.0.0.1", &port, bus.unwrap()]).unwrap();
+    let [giver, taker] = [from, joining].map(|at| text(at, &["CLUSTER", "MYID"]));
+    let number = slot.to_string();
+    // Refused until they know each other.
+    for (at, step) in [
+        (joining, ["IMPORTING", &giver]),
+        (from, ["MIGRATING", &taker]),
+        (joining, ["NODE", &taker]),
+        (from, ["NODE", &taker]),
+    ] {
+        eventually("the slot moves", || async {
+            let reply = cluster.nodes()[at].call(&["CLUSTER", "SETSLOT", &number, step[0], step[1]]).unwrap();
+            reply == Reply::Status("OK".into())
+        })
+        .await;
+    }
+    let links = || cluster.nodes().iter().map(|node| trackers(node).len()).sum::<usize>();
+    loses_and_recovers(&mut changes, &store).await;
+    assert_eq!(links(), 4);
+    let moving = cluster.clone();
+    tokio::task::spawn_blocking(move || moving.move_slots(slot..=slot, joining, from)).await.unwrap().unwrap();
+    loses_and_recovers(&mut changes, &store).await;
+    eventually("the link to who left is closed", || async { links() == 3 }).await;
 }
