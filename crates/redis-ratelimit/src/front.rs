@@ -1,4 +1,5 @@
 mod answer;
+mod ask;
 mod batch;
 mod denied;
 mod fetching;
@@ -13,18 +14,14 @@ pub use {
     options::{FailurePolicy, FrontOptions},
 };
 
-use crate::{Decision, Quota, RateLimitOptions, RateLimiter, gcra::Gcra};
+use crate::{Quota, RateLimitOptions, RateLimiter, gcra::Gcra};
 use batch::Batcher;
-use denied::{Asked, Denied};
-use fetching::Fetching;
-use kv_core::{Breaker, Error, ErrorKind, MemoryStore, Result};
-use lease::{Leases, Spend};
+use denied::Denied;
+use kv_core::{Breaker, Error, MemoryStore, Result};
+use lease::Leases;
 use sets::Hash;
 use std::sync::{Arc, OnceLock, atomic::AtomicBool};
-use tokio::{
-    runtime::Handle,
-    time::{Instant, timeout},
-};
+use tokio::{runtime::Handle, time::Instant};
 
 /// A limiter that asks the store less often, and knows what to say when it is away. Clones share everything.
 ///
@@ -76,8 +73,8 @@ struct Front {
 impl FrontLimiter {
     /// Puts this in front of a limiter.
     ///
-    /// Errors: [`InvalidConfig`](ErrorKind::InvalidConfig) naming the option, and for a limiter with
-    /// [`ban`](RateLimitOptions::ban); [`Unsupported`](ErrorKind::Unsupported) for a limiter of another
+    /// Errors: [`InvalidConfig`](kv_core::ErrorKind::InvalidConfig) naming the option, and for a limiter with
+    /// [`ban`](RateLimitOptions::ban); [`Unsupported`](kv_core::ErrorKind::Unsupported) for a limiter of another
     /// [`Algorithm`](crate::Algorithm) than GCRA. No round trip.
     pub fn new(limiter: RateLimiter, options: FrontOptions) -> Result<Self> {
         options.check()?;
@@ -123,28 +120,12 @@ impl FrontLimiter {
     /// them; they are not asked for again. A dropped future holds up no other check.
     pub async fn check_n(&self, id: &str, n: u64) -> Result<Answer> {
         let front = &self.front;
-        let mut fetch = None;
-        let mut hash = 0;
-        if n > 0 && (front.leases.is_some() || front.denied.is_some()) {
-            hash = front.hash(id);
-            let now = Instant::now();
-            if let Some(leases) = &front.leases {
-                let (spend, unused) = leases.spend(hash, id, n, now);
-                front.give_back_soon(unused);
-                match spend {
-                    Spend::Paid(decision) => return Ok(Answer { decision, source: Source::Lease }),
-                    Spend::Fetch(units) => fetch = Some(Fetching::new(front.clone(), hash, id, units)),
-                    Spend::Ask => {}
-                }
-            }
-            if let Some(denied) = &front.denied
-                && let Some(decision) = denied.find(hash, id, n, now, &front.gcra)
-            {
-                return Ok(Answer { decision, source: Source::DenyCache });
-            }
+        let hash = front.hash(id);
+        match front.at_hand(hash, id, n) {
+            Some(answer) => Ok(answer),
+            // Boxed, so that those who need not ask do not move all it takes to ask about.
+            None => Box::pin(front.ask(hash, id, n)).await,
         }
-        // Boxed, so that those who need not ask do not move all it takes to ask about.
-        Box::pin(front.ask(hash, id, n, fetch)).await
     }
 
     /// Gives back what was taken and not used, never more than full, and says how much can be taken at once then. One round trip.
@@ -189,97 +170,19 @@ impl Front {
         self.hash.of(id)
     }
 
-    /// Asks the store, or whoever decides in its place.
-    async fn ask(self: &Arc<Self>, hash: u64, id: &str, n: u64, fetch: Option<Fetching>) -> Result<Answer> {
-        let leave = match self.breaker.as_ref().map(Breaker::leave).transpose() {
-            Ok(leave) => leave,
-            Err(error) => return self.without_store(id, n, error).await,
-        };
-        let asked = async {
-            match fetch {
-                Some(fetching) => fetching.take(n).await,
-                None => self.settle(hash, id, n, self.room(id, n).await?),
-            }
-        };
-        let decided = match self.options.budget {
-            None => asked.await,
-            Some(budget) => timeout(budget, asked).await.unwrap_or_else(|_| {
-                Err(Error::new(ErrorKind::Timeout, "ratelimit").with_detail("over the budget of a check"))
-            }),
-        };
-        match decided {
-            Ok(decision) => {
-                if let Some(leave) = leave {
-                    leave.answered();
-                }
-                Ok(Answer { decision, source: Source::Store })
-            }
-            Err(error) if is_away(&error) => {
-                if let Some(leave) = leave {
-                    leave.failed();
-                }
-                self.without_store(id, n, error).await
-            }
-            Err(error) => {
-                let answered = matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::WrongType);
-                if let Some(leave) = leave.filter(|_| answered) {
-                    leave.answered();
-                }
-                Err(error)
-            }
+    /// What can be said without the store.
+    fn at_hand(&self, hash: u64, id: &str, n: u64) -> Option<Answer> {
+        if n == 0 || (self.leases.is_none() && self.denied.is_none()) {
+            return None;
         }
-    }
-
-    /// What asking for so many units says.
-    async fn room(&self, id: &str, units: u64) -> Result<Told> {
-        let asked = Instant::now();
-        let asked = self.denied.as_ref().map_or(Asked::at(asked), |denied| denied.asked(asked));
-        let (key, cost) = (self.limiter.key(id)?, self.gcra.cost(units));
-        let room = match &self.batcher {
-            Some(batcher) => batcher.room(key, cost).await?,
-            None => self.limiter.room(&key, cost).await?,
-        };
-        Ok(Told { asked, cost, room })
-    }
-
-    /// The decision on a check that was asked for alone, and what is learned from it.
-    fn settle(&self, hash: u64, id: &str, n: u64, told: Told) -> Result<Decision> {
-        let gcra = &self.gcra;
-        let decision = gcra.decide(n, told.room);
-        if n > 0 {
-            if let Some(denied) = self.denied.as_ref().filter(|_| told.room < 0) {
-                denied.record(hash, id, n, told.room + told.cost, told.asked, gcra);
-            }
-            if let Some(leases) = &self.leases {
-                leases.learn(hash, id, &decision, 0, told.asked.sent);
-            }
+        let now = Instant::now();
+        let paid = self.leases.as_ref().and_then(|leases| leases.pay(hash, id, n, now));
+        if let Some(decision) = paid {
+            return Some(Answer { decision, source: Source::Lease });
         }
-        Ok(decision)
+        let decision = self.denied.as_ref()?.find(hash, id, n, now, &self.gcra)?;
+        Some(Answer { decision, source: Source::DenyCache })
     }
-
-    /// What the failure policy says.
-    async fn without_store(&self, id: &str, n: u64, error: Error) -> Result<Answer> {
-        match (self.options.on_failure, &self.insurance) {
-            (FailurePolicy::Open, _) => Ok(Answer::UNLIMITED),
-            (FailurePolicy::Local, Some(insurance)) => {
-                Ok(Answer { decision: insurance.check_n(id, n).await?, source: Source::Insurance })
-            }
-            _ => Err(error),
-        }
-    }
-}
-
-/// What the store says of so many ticks.
-#[derive(Clone, Copy)]
-struct Told {
-    asked: Asked,
-    cost: i64,
-    room: i64,
-}
-
-/// Whether it is the store's failure, and not the caller's or the key's.
-fn is_away(error: &Error) -> bool {
-    error.is_temporary() || error.kind() == ErrorKind::OutOfMemory
 }
 
 /// Forgets what is known of an id whose bucket is changed, however that ends.

@@ -132,12 +132,14 @@ impl Gcra {
 
     /// How many units so many ticks are room for.
     fn whole(&self, room: i64) -> u64 {
-        (room.max(0) / self.per_unit) as u64
+        // Most that are denied have none: a division less.
+        if room < self.per_unit { 0 } else { (room / self.per_unit) as u64 }
     }
 
     /// How long so many ticks take to drain, in whole microseconds rounded up.
     pub(crate) fn drain(&self, ticks: i64) -> Duration {
-        Duration::from_micros((ticks as u64).div_ceil(self.per_micro as u64))
+        let ticks = ticks as u64;
+        Duration::from_micros(if self.per_micro == 1 { ticks } else { ticks.div_ceil(self.per_micro as u64) })
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{Front, Told};
+use super::{Front, ask::Told};
 use crate::Decision;
 use kv_core::{Error, ErrorKind, Result};
 use std::sync::Arc;

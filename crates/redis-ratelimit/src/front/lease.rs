@@ -1,56 +1,11 @@
+mod options;
+
+pub use options::LeaseOptions;
+
 use super::sets::{Rank, Sets};
 use crate::Decision;
 use std::{mem, time::Duration};
 use tokio::time::Instant;
-
-/// How many units are taken ahead, and for how long.
-///
-/// So many as a process spends in 10 ms, no more than [`units`](Self::units), twice what it spent since it asked last, and
-/// `remaining / 2` over all [processes](crate::FrontOptions::processes). So an id that is asked for less than some 200 times a second, and
-/// the last units of a quota, are not leased: they stay exact.
-///
-/// Over `n` processes no more than `burst + n * units + limit * t / period` are admitted in any span `t`: the long-run rate is that of
-/// the quota. What a process holds and does not spend is lacking elsewhere until it gives it back: after [`time`](Self::time), or when
-/// the limiter is dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LeaseOptions {
-    /// How many units of an id to hold at most; at least 2. Default: 100.
-    pub units: u64,
-    /// How long after they were asked for units may be spent; 1 ms to 60 s. Default: 200 ms.
-    pub time: Duration,
-    /// For how many ids, up to 2^24; beyond that whoever was asked for longest ago gives back what it has. Default: 10,000.
-    pub ids: usize,
-}
-
-impl Default for LeaseOptions {
-    fn default() -> Self {
-        Self { units: 100, time: Duration::from_millis(200), ids: 10_000 }
-    }
-}
-
-impl LeaseOptions {
-    /// Sets [`units`](Self::units).
-    #[must_use]
-    pub fn units(mut self, units: u64) -> Self {
-        self.units = units;
-        self
-    }
-
-    /// Sets [`time`](Self::time).
-    #[must_use]
-    pub fn time(mut self, time: Duration) -> Self {
-        self.time = time;
-        self
-    }
-
-    /// Sets [`ids`](Self::ids).
-    #[must_use]
-    pub fn ids(mut self, ids: usize) -> Self {
-        self.ids = ids;
-        self
-    }
-}
 
 /// The units this process holds.
 #[derive(Debug)]
@@ -78,6 +33,14 @@ struct Lease {
 impl Lease {
     fn new(now: Instant) -> Self {
         Self { units: 0, until: now, remaining: 0, drained: now, asked: now, spent: 0, fetching: false }
+    }
+
+    fn pay(&mut self, n: u64, now: Instant) -> Option<Decision> {
+        self.units = self.units.checked_sub(n)?;
+        self.spent = self.spent.saturating_add(n);
+        let remaining = self.remaining.saturating_add(self.units);
+        let reset_after = if now < self.drained { self.drained.saturating_duration_since(now) } else { Duration::ZERO };
+        Some(Decision::Allowed { remaining, reset_after })
     }
 }
 
@@ -109,7 +72,12 @@ impl Leases {
         Self { options, processes: processes.into(), sets: Sets::new(options.ids) }
     }
 
-    /// Pays for a check if it can, and says what has to be given back.
+    /// Pays for a check from what there is.
+    pub(super) fn pay(&self, hash: u64, id: &str, n: u64, now: Instant) -> Option<Decision> {
+        self.sets.with(hash, id, |lease| if now < lease.until { lease.pay(n, now) } else { None })?
+    }
+
+    /// Pays for a check if it can by now, and says what has to be given back.
     pub(super) fn spend(&self, hash: u64, id: &str, n: u64, now: Instant) -> (Spend, Unused) {
         let ((spend, stale), gone) = self.sets.upsert(
             hash,
@@ -117,13 +85,10 @@ impl Leases {
             || Lease::new(now),
             |lease| {
                 let stale = if now >= lease.until { mem::take(&mut lease.units) } else { 0 };
-                lease.spent = lease.spent.saturating_add(n);
-                if lease.units >= n {
-                    lease.units -= n;
-                    let remaining = lease.remaining.saturating_add(lease.units);
-                    let reset_after = lease.drained.saturating_duration_since(now);
-                    return (Spend::Paid(Decision::Allowed { remaining, reset_after }), stale);
+                if let Some(decision) = lease.pay(n, now) {
+                    return (Spend::Paid(decision), stale);
                 }
+                lease.spent = lease.spent.saturating_add(n);
                 if lease.fetching {
                     return (Spend::Ask, stale);
                 }
