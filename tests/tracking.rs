@@ -6,6 +6,7 @@ mod foreign;
 mod same;
 
 use crate::backend::{Backend, on_every_backend, soon};
+pub(crate) use broken::trackers;
 use kv_core::{Event, KeyChanges, KvStore, KvStoreExt, MemoryStore, Namespaced, SetOptions, Subscription, Tracking};
 use std::{sync::Arc, time::Duration};
 

@@ -4,7 +4,13 @@ use super::{Database, with};
 use crate::backend::{Backend, eventually, on_every_backend, patient};
 use kv_redis::RedisStore;
 use redis_cache::{Cache, CacheOptions, Lookup, NearOptions};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use xtask::fixture::Server;
 
 on_every_backend!(
@@ -14,6 +20,8 @@ on_every_backend!(
     an_absence_is_kept_too,
     a_tag_forgets_what_is_kept,
     no_race_leaves_anything_stale,
+    a_foreign_writer_is_heard_if_that_is_asked_for,
+    a_foreign_invalidation_amid_a_load_leaves_nothing_behind,
 );
 
 fn near(backend: &Backend) -> Cache<String> {
@@ -94,6 +102,92 @@ async fn a_tag_forgets_what_is_kept(backend: &Backend) {
     assert_eq!(ours.get("k").await.unwrap(), Lookup::Miss);
 }
 
+fn tracking(backend: &Backend) -> Cache<String> {
+    with(backend, CacheOptions::default().near(NearOptions::default().tracking(true)))
+}
+
+async fn a_foreign_writer_is_heard_if_that_is_asked_for(backend: &Backend) {
+    let (cache, db, store) = (tracking(backend), Database::default(), &backend.store);
+    get(&cache, "a{}%b", &db, "old").await;
+    get(&cache, "other", &db, "other").await;
+    kept(&cache, "a{}%b").await;
+    kept(&cache, "other").await;
+    store.delete(&["cache:{a%7B%7D%25b}"]).await.unwrap();
+    eventually("it is heard", || async { cache.get("a{}%b").await.unwrap() == Lookup::Miss }).await;
+    let before = cache.stats().near_hits;
+    assert_eq!(*get(&cache, "other", &db, "loaded").await, "other");
+    assert_eq!(cache.stats().near_hits, before + 1, "one key is one key");
+    // What is no entry of this version is loaded again.
+    store.set("cache:{other}", b"foreign", Default::default()).await.unwrap();
+    eventually("it is heard", || async { *get(&cache, "other", &db, "new").await == "new" }).await;
+    kept(&cache, "other").await;
+}
+
+/// `DEL` of both keys is all it takes to invalidate from elsewhere.
+async fn a_foreign_invalidation_amid_a_load_leaves_nothing_behind(backend: &Backend) {
+    let (ours, theirs) = (tracking(backend), tracking(backend));
+    for cache in [&ours, &theirs] {
+        get(cache, "warm", &Database::default(), "v").await;
+        kept(cache, "warm").await;
+    }
+    let rounds: u64 = if backend.is_memory() { 1000 } else { 200 };
+    let row = Arc::new(AtomicU64::new(0));
+    let load = || {
+        let row = row.clone();
+        move || async move {
+            let value = row.load(Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            Ok::<_, std::io::Error>(Some(value.to_string()))
+        }
+    };
+    for round in 0..rounds {
+        let key = (round % 50).to_string();
+        let writer = async {
+            row.fetch_add(1, Ordering::SeqCst);
+            let (entry, lease) = (format!("cache:{{{key}}}"), format!("cache:{{{key}}}:load"));
+            backend.store.delete(&[&entry, &lease]).await.unwrap();
+        };
+        let (a, b, ()) = tokio::join!(ours.get_or_load(&key, load()), theirs.get_or_load(&key, load()), writer);
+        a.unwrap();
+        b.unwrap();
+    }
+    for key in 0..50 {
+        let last = (0..rounds).filter(|round| round % 50 == key).max().unwrap() + 1;
+        for cache in [&ours, &theirs] {
+            eventually("all is heard", || async {
+                let value = cache.get_or_load(&key.to_string(), load()).await.unwrap().unwrap();
+                value.parse::<u64>().unwrap() >= last
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_tracked_is_not_kept() {
+    let server = Server::start().unwrap();
+    let store = Arc::new(RedisStore::connect_with(&server.url(), patient()).await.unwrap());
+    let options = CacheOptions::default().near(NearOptions::default().tracking(true)).budget(Duration::from_secs(8));
+    let (cache, db) = (Cache::<String>::new(store, options).unwrap(), Database::default());
+    get(&cache, "k", &db, "v").await;
+    kept(&cache, "k").await;
+    server.call(&["ACL", "SETUSER", "default", "-client|tracking"]).unwrap();
+    for id in crate::tracking::trackers(&server) {
+        server.call(&["CLIENT", "KILL", "ID", &id]).unwrap();
+    }
+    eventually("it is asked for each time", || async {
+        let before = cache.stats();
+        get(&cache, "k", &db, "v").await;
+        cache.stats().near_hits == before.near_hits
+    })
+    .await;
+    server.call(&["DEL", "cache:{k}"]).unwrap();
+    assert_eq!(cache.get("k").await.unwrap(), Lookup::Miss);
+    server.call(&["ACL", "SETUSER", "default", "+client|tracking"]).unwrap();
+    get(&cache, "k", &db, "v").await;
+    kept(&cache, "k").await;
+}
+
 /// Reads that race an invalidation, from two processes; soon after, nobody has what was there before.
 async fn no_race_leaves_anything_stale(backend: &Backend) {
     let (ours, theirs) = (near(backend), near(backend));
@@ -102,15 +196,15 @@ async fn no_race_leaves_anything_stale(backend: &Backend) {
         kept(cache, "warm").await;
     }
     let rounds = if backend.is_memory() { 1000 } else { 200 };
-    let row = Arc::new(std::sync::atomic::AtomicU64::new(0));
-    let load = |row: &Arc<std::sync::atomic::AtomicU64>| {
+    let row = Arc::new(AtomicU64::new(0));
+    let load = |row: &Arc<AtomicU64>| {
         let row = row.clone();
-        move || async move { Ok::<_, std::io::Error>(Some(row.load(std::sync::atomic::Ordering::SeqCst).to_string())) }
+        move || async move { Ok::<_, std::io::Error>(Some(row.load(Ordering::SeqCst).to_string())) }
     };
     for round in 0..rounds {
         let key = (round % 50).to_string();
         let writer = async {
-            row.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            row.fetch_add(1, Ordering::SeqCst);
             theirs.invalidate(&key).await.unwrap();
         };
         let (a, b, ()) = tokio::join!(ours.get_or_load(&key, load(&row)), theirs.get_or_load(&key, load(&row)), writer);

@@ -20,7 +20,7 @@ async fn connect(url: &str) -> RedisStore {
 }
 
 /// The ids of the connections that track.
-pub(super) fn trackers(server: &Server) -> Vec<String> {
+pub(crate) fn trackers(server: &Server) -> Vec<String> {
     let Reply::Bulk(Some(list)) = server.call(&["CLIENT", "LIST"]).unwrap() else { panic!("no list") };
     let list = String::from_utf8(list).unwrap();
     let field = |line: &str, name: &str| {

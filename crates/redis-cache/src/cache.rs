@@ -5,18 +5,20 @@ use crate::{
     flight::Flights,
     kept::Kept,
     lease::Keys,
-    near::Near,
+    near::{Near, Teller},
     news::{Newsroom, Reader},
     permits::Permits,
     refresh::Refreshes,
     remote::Remote,
     stats::Counters,
+    tracked::{AGAIN, Tracked},
 };
-use kv_core::{Codec, Keyspace, KvStore, KvStoreExt, Result};
+use kv_core::{Codec, ErrorKind, Keyspace, KvStore, KvStoreExt, Result};
 use std::{
     fmt,
     sync::{Arc, Weak},
 };
+use tokio::time::sleep;
 
 /// A read-through cache of one type of value. Clones share everything.
 pub struct Cache<V> {
@@ -30,6 +32,7 @@ pub(crate) struct Inner<V> {
     pub(crate) permits: Permits,
     /// What this process keeps, if it does.
     pub(crate) near: Option<Near<V, Kept>>,
+    pub(crate) tracked: Tracked,
 }
 
 #[cfg(feature = "json")]
@@ -47,15 +50,22 @@ impl<V> Cache<V> {
     /// A cache with a codec of one's own, on a store that runs scripts.
     ///
     /// Errors: [`InvalidConfig`](kv_core::ErrorKind::InvalidConfig) naming the option;
-    /// [`Unsupported`](kv_core::ErrorKind::Unsupported) for a store without scripts. No round trip.
+    /// [`Unsupported`](kv_core::ErrorKind::Unsupported) for a store without scripts, or without
+    /// [`Tracking`](kv_core::Tracking) if the options ask for it. No round trip.
     pub fn with_codec(store: Arc<dyn KvStore>, codec: impl Codec<V> + 'static, options: CacheOptions) -> Result<Self> {
         options.check()?;
         store.require_scripts("cache")?;
         let keys = Keyspace::new(&options.prefix)?;
         let permits = Permits::new(&options);
         let near = options.near.clone().map(Near::new);
-        // Until it is heard what other processes invalidate.
-        near.iter().for_each(Near::link_down);
+        // Until it is heard what others change.
+        if let Some(near) = &near {
+            near.link_down(Teller::Caches);
+            if near.tracks() {
+                store.require_tracking("cache")?;
+                near.link_down(Teller::Store);
+            }
+        }
         let remote = Remote {
             store,
             codec: Box::new(codec),
@@ -66,8 +76,8 @@ impl<V> Cache<V> {
             counters: Counters::default(),
             clock: ServerClock::default(),
         };
-        let (flights, refreshes) = (Flights::default(), Refreshes::default());
-        Ok(Self { inner: Arc::new(Inner { remote: Arc::new(remote), flights, refreshes, permits, near }) })
+        let (flights, refreshes, tracked) = (Flights::default(), Refreshes::default(), Tracked::default());
+        Ok(Self { inner: Arc::new(Inner { remote: Arc::new(remote), flights, refreshes, permits, near, tracked }) })
     }
 
     /// What the cache did since it was built.
@@ -111,17 +121,37 @@ impl<V> Inner<V> {
 }
 
 impl<V: Send + Sync + 'static> Inner<V> {
-    /// Sees to it that what other processes invalidate is heard, if anything is kept here.
+    /// Sees to it that what others change is heard, if anything is kept here.
     pub(crate) fn listens(self: &Arc<Self>) {
-        if self.near.is_some() && !self.remote.news.is_open() && self.remote.news.begins() {
-            let inner = self.clone();
+        let Some(near) = &self.near else { return };
+        let news = &self.remote.news;
+        if (!news.is_open() || (near.tracks() && !self.tracked.is_open())) && news.begins() {
+            let inner = Arc::downgrade(self);
             tokio::spawn(async move {
-                if let Err(error) = inner.listen().await {
+                let begun = match inner.upgrade() {
+                    Some(inner) => inner.hears().await,
+                    None => return,
+                };
+                if let Err(error) = begun {
                     tracing::warn!(%error, "invalidations are not heard, and nothing is kept");
+                    if error.kind() == ErrorKind::Unsupported {
+                        return;
+                    }
+                    sleep(AGAIN).await;
                 }
-                inner.remote.news.began();
+                if let Some(inner) = inner.upgrade() {
+                    inner.remote.news.began();
+                }
             });
         }
+    }
+
+    async fn hears(self: &Arc<Self>) -> Result<()> {
+        self.listen().await?;
+        if self.near.as_ref().is_some_and(Near::tracks) && !self.tracked.is_open() {
+            self.track().await?;
+        }
+        Ok(())
     }
 
     /// Listens to what other processes do, from now on; `false` on a store where nothing is to be heard.
@@ -150,7 +180,7 @@ impl<V: Send + Sync + 'static> Reader for Watch<V> {
         if let Some(inner) = self.0.upgrade()
             && let Some(near) = &inner.near
         {
-            if is_live { near.link_up() } else { near.link_down() }
+            if is_live { near.link_up(Teller::Caches) } else { near.link_down(Teller::Caches) }
         }
     }
 }

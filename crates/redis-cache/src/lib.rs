@@ -30,6 +30,7 @@ mod script;
 mod stats;
 mod tagged;
 mod tags;
+mod tracked;
 mod update;
 mod write;
 

@@ -4,6 +4,7 @@ mod link;
 mod options;
 
 pub(crate) use epoch::Epoch;
+pub(crate) use link::Teller;
 pub use options::{NearOptions, WhileLinkDown};
 
 use entry::{Departures, Entry, Gone, Weight};
@@ -135,15 +136,20 @@ impl<V, M: Copy> Near<V, M> {
         self.map.drain().for_each(drop);
     }
 
-    /// From now on invalidations may be missed.
-    pub(crate) fn link_down(&self) {
-        self.link.down();
+    /// From now on what this one tells may be missed.
+    pub(crate) fn link_down(&self, teller: Teller) {
+        self.link.down(teller);
     }
 
-    /// Invalidations are heard again; those before are made up for by forgetting everything.
-    pub(crate) fn link_up(&self) {
+    /// It is heard again; what it told before is made up for by forgetting everything.
+    pub(crate) fn link_up(&self, teller: Teller) {
         self.clear();
-        self.link.up();
+        self.link.up(teller);
+    }
+
+    /// Whether the store is to tell, too.
+    pub(crate) fn tracks(&self) -> bool {
+        self.options.tracking
     }
 
     /// The bytes in use, by the weights given and what an entry costs by itself.

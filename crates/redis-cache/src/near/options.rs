@@ -16,6 +16,15 @@ pub struct NearOptions {
     /// What is served while invalidations cannot be heard; once they can, everything is forgotten. Default:
     /// [`WhileLinkDown::Bypass`].
     pub while_link_down: WhileLinkDown,
+    /// Whether the store is asked to tell of every change of an entry, so that those of foreign writers are heard, too: of who
+    /// deletes or writes the key by other means than this crate. For stores with [`Tracking`](kv_core::Tracking): Redis from version 6,
+    /// by client-side caching on a connection of its own.
+    ///
+    /// What this process stores itself comes back as a change, which costs one more read of it. Where the store turns out not to
+    /// track, nothing is kept. Default: no.
+    #[doc(alias = "CLIENT TRACKING")]
+    #[doc(alias = "client-side caching")]
+    pub tracking: bool,
 }
 
 /// What is served from the process while invalidations cannot be heard.
@@ -41,7 +50,12 @@ impl WhileLinkDown {
 
 impl Default for NearOptions {
     fn default() -> Self {
-        Self { max_bytes: 64 << 20, max_age: Duration::from_secs(60), while_link_down: WhileLinkDown::default() }
+        Self {
+            max_bytes: 64 << 20,
+            max_age: Duration::from_secs(60),
+            while_link_down: WhileLinkDown::default(),
+            tracking: false,
+        }
     }
 }
 
@@ -64,6 +78,13 @@ impl NearOptions {
     #[must_use]
     pub fn while_link_down(mut self, policy: WhileLinkDown) -> Self {
         self.while_link_down = policy;
+        self
+    }
+
+    /// Sets [`tracking`](Self::tracking).
+    #[must_use]
+    pub fn tracking(mut self, tracking: bool) -> Self {
+        self.tracking = tracking;
         self
     }
 

@@ -66,7 +66,7 @@ async fn nothing_is_older_than_the_maximum_age() {
 async fn the_longest_ages_overflow_nothing() {
     let near = near(NearOptions::default().max_age(Duration::MAX).while_link_down(WhileLinkDown::Cap(Duration::MAX)));
     assert!(put(&near, "key", "value", HOUR));
-    near.link_down();
+    near.link_down(Teller::Caches);
     assert!(put(&near, "other", "value", HOUR));
     assert!(read(&near, "key").is_some() && read(&near, "other").is_some());
 }
@@ -134,10 +134,10 @@ async fn without_a_link_nothing_is_served() {
     let near = plain();
     assert!(put(&near, "key", "value", HOUR));
     let asked = near.epoch("key");
-    near.link_down();
+    near.link_down(Teller::Caches);
     assert_eq!(read(&near, "key"), None);
     assert!(!put(&near, "key", "value", HOUR));
-    near.link_up();
+    near.link_up(Teller::Caches);
     assert_eq!(read(&near, "key"), None, "an invalidation may have been missed");
     assert!(!near.insert("key", asked, None, 0, Instant::now() + HOUR, 0), "the same for what was asked before");
     assert!(put(&near, "key", "value", HOUR));
@@ -149,9 +149,9 @@ async fn without_a_link_what_is_served_is_of_a_capped_age() {
     let near = near(NearOptions::default().while_link_down(WhileLinkDown::Cap(Duration::from_secs(5))));
     assert!(put(&near, "before", "value", HOUR));
     advance(Duration::from_secs(20)).await;
-    near.link_down();
+    near.link_down(Teller::Caches);
     advance(Duration::from_secs(4)).await;
-    near.link_down();
+    near.link_down(Teller::Caches);
     assert!(put(&near, "during", "value", HOUR));
     assert!(read(&near, "before").is_some());
     advance(Duration::from_secs(1)).await;
@@ -160,7 +160,7 @@ async fn without_a_link_what_is_served_is_of_a_capped_age() {
     assert!(read(&near, "during").is_some());
     advance(Duration::from_millis(1)).await;
     assert_eq!(read(&near, "during"), None, "5 s after it came");
-    near.link_up();
+    near.link_up(Teller::Caches);
     assert!(put(&near, "after", "value", HOUR));
     advance(Duration::from_secs(30)).await;
     assert!(read(&near, "after").is_some());
@@ -226,3 +226,19 @@ fn an_entry_weighs_what_it_takes() {
 
 /// What an allocator adds to an allocation.
 const ALLOCATION: usize = 8;
+
+#[tokio::test(start_paused = true)]
+async fn the_link_is_up_once_everybody_is_heard() {
+    let near = plain();
+    near.link_down(Teller::Caches);
+    near.link_down(Teller::Store);
+    for (first, second) in [(Teller::Caches, Teller::Store), (Teller::Store, Teller::Caches)] {
+        near.link_up(first);
+        assert!(!put(&near, "key", "value", HOUR), "{second:?} is not heard");
+        near.link_up(second);
+        assert!(put(&near, "key", "value", HOUR) && read(&near, "key").is_some());
+        near.link_down(second);
+        near.link_down(first);
+        assert_eq!(read(&near, "key"), None);
+    }
+}
