@@ -1,6 +1,6 @@
 use crate::backend::{Backend, eventually, on_every_backend};
 use bytes::Bytes;
-use kv_core::{ErrorKind, Raw, SetOptions, Ttl};
+use kv_core::{ErrorKind, MessagePack, Raw, SetOptions, Ttl};
 use redis_cache::{Cache, CacheError, CacheOptions, Lookup};
 use redis_compress::{CompressOptions, Gzip};
 use std::{
@@ -37,6 +37,7 @@ on_every_backend!(
     another_process_invalidates_a_load_under_way,
     what_does_not_decode_is_loaded_again,
     another_type_of_value_is_an_error,
+    another_codec_is_a_miss_and_is_replaced,
     values_are_compressed_on_their_way,
     ttls_are_shortened_and_never_prolonged,
     a_process_that_dies_while_loading_is_waited_for_until_its_lease_ends,
@@ -339,6 +340,19 @@ async fn another_type_of_value_is_an_error(backend: &Backend) {
     assert_eq!(db.loads(), 0);
     cache.invalidate("k").await.unwrap();
     cache.get_or_load("k", || db.clone().load(Some("v"))).await.unwrap();
+}
+
+async fn another_codec_is_a_miss_and_is_replaced(backend: &Backend) {
+    let options = || CacheOptions::default().budget(Duration::from_secs(8));
+    let json = Cache::<u64>::new(backend.store.clone(), options()).unwrap();
+    let packed = Cache::<u64>::with_codec(backend.store.clone(), MessagePack, options()).unwrap();
+    json.insert("k", Some(&7)).await.unwrap();
+    assert_eq!(packed.get("k").await.unwrap(), Lookup::Miss, "7 has a meaning in both");
+    packed.insert("k", Some(&8)).await.unwrap();
+    assert_eq!(
+        (packed.get("k").await.unwrap(), json.get("k").await.unwrap()),
+        (Lookup::Hit(Arc::new(8)), Lookup::Miss)
+    );
 }
 
 async fn values_are_compressed_on_their_way(backend: &Backend) {

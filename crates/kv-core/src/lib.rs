@@ -29,6 +29,8 @@ mod transform;
 
 #[cfg(feature = "json")]
 pub use codec::Json;
+#[cfg(feature = "msgpack")]
+pub use codec::MessagePack;
 #[cfg(feature = "obs")]
 pub use layer::Observed;
 pub use {
