@@ -16,6 +16,7 @@ on_every_backend!(
     who_waits_while_it_is_invalidated_gets_what_is_loaded_after,
     who_joins_after_an_invalidation_elsewhere_gets_what_is_loaded_after,
     an_insert_beats_the_load_under_way,
+    a_message_of_an_earlier_load_that_comes_late_is_not_believed,
     no_right_to_load_is_left_behind,
 );
 
@@ -230,4 +231,32 @@ async fn no_right_to_load_is_left_behind(backend: &Backend) {
     let db = Database::default();
     let value = with(backend, options).get_or_load("k", || db.clone().load(Some("v"))).await.unwrap();
     assert_eq!(*value.unwrap(), "v");
+}
+
+/// It may tell of what was invalidated since, and before the reader asked.
+async fn a_message_of_an_earlier_load_that_comes_late_is_not_believed(backend: &Backend) {
+    let (db, pubsub) = (Database::default(), backend.store.pubsub().unwrap());
+    let (ours, theirs) = (cache(backend), cache(backend));
+    let first = begun(&theirs, &db, "new").await;
+    let holder = lease(backend).await.unwrap();
+    let reader = waiters(&ours, &db, "loaded twice").await;
+    waited_for(backend).await;
+    let stored = |token: &[u8], value: &[u8]| {
+        let mut entry = [0; 32];
+        entry[..5].copy_from_slice(&[0xC1, 1, 1, 0, 2]);
+        [b"\x01\x01\x09\x00\x00\x00cache:{k}", token, &entry[..], value].concat()
+    };
+    let other = "0".repeat(32);
+    // Who is not deceived asks again.
+    backend.store.set("cache:{k}:load", &holder, SetOptions::default()).await.unwrap();
+    pubsub.publish("cache:news", &stored(other.as_bytes(), b"\"old\"")).await.unwrap();
+    waited_for(backend).await;
+    assert!(reader.iter().all(|reader| !reader.is_finished()));
+    pubsub.publish("cache:news", &stored(&holder, b"\"believed\"")).await.unwrap();
+    eventually("somebody believes it", || async { reader.iter().any(tokio::task::JoinHandle::is_finished) }).await;
+    assert_eq!((first.lands().await, db.loads()), ("new".into(), 1));
+    for reader in reader {
+        // Those who came late to the flight have looked again.
+        assert!(["believed", "new"].contains(&reader.await.unwrap().as_str()));
+    }
 }

@@ -56,7 +56,7 @@ impl<V> Remote<V> {
 
     /// Forgets all entries with a tag. One round trip.
     pub(crate) async fn renew(&self, tag: &str) -> Result<(), CacheError> {
-        let (key, message) = (self.tag_key(tag)?, Kind::Renewed.of(tag));
+        let (key, message) = (self.tag_key(tag)?, Kind::Renewed.of(tag, b""));
         let generation = rand::random::<Generation>();
         let args = [Arg::Bytes(&generation), Arg::Int(self.tag_ttl()?), self.channel(), Arg::Bytes(&message)];
         self.run(&RENEW, &[&key], &args).await?;

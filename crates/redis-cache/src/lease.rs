@@ -11,7 +11,7 @@ use crate::{
     tags::Tags,
 };
 use bytes::Bytes;
-use kv_core::{Arg, Limits, Reply, Result};
+use kv_core::{Arg, Error, ErrorKind, Limits, Reply, Result};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::SemaphorePermit,
@@ -57,6 +57,18 @@ pub(crate) enum Leave<V> {
     Away,
 }
 
+/// The same, before it is waited for.
+enum Begun<V> {
+    At(Leave<V>),
+    /// Somebody stored what does not decode here: its mark.
+    Unreadable(Bytes),
+    /// Somebody else loads it: for how long at least, and the token that tells what he stores from what others stored before.
+    Behind {
+        rest: Duration,
+        holder: Bytes,
+    },
+}
+
 /// Entries up to here travel with the message that they are there.
 const RIDES: i64 = 8 << 10;
 /// How soon to look again where there is no news.
@@ -64,7 +76,7 @@ pub(crate) const LOOK: Duration = Duration::from_millis(20);
 
 impl<V> Remote<V> {
     /// Asks for the lease once.
-    async fn begin(&self, keys: &Keys, mark: &Bytes, waits: bool) -> Result<(Leave<V>, Bytes, Duration)> {
+    async fn begin(&self, keys: &Keys, mark: &Bytes, waits: bool) -> Result<Begun<V>> {
         let token = format!("{:032x}", rand::random::<u128>());
         let args = [
             token.as_str().into(),
@@ -72,29 +84,37 @@ impl<V> Remote<V> {
             Arg::Bytes(mark),
             Arg::Int(i64::from(waits)),
         ];
-        let (leave, mark, rest) = match self.patience.ask(self.run(&BEGIN, &[&keys.entry, &keys.lease], &args)).await {
+        let begun = match self.patience.ask(self.run(&BEGIN, &[&keys.entry, &keys.lease], &args)).await {
             Ok(Reply::Bytes(entry)) => match self.check(self.read(&entry)).await? {
-                Looked::Found(found) => (Leave::Found(found), Bytes::new(), 0),
-                Looked::Miss(mark) => (Leave::Taken, mark, 0),
+                Looked::Found(found) => Begun::At(Leave::Found(found)),
+                Looked::Miss(mark) => Begun::Unreadable(mark),
+            },
+            Ok(Reply::Array(held)) => match <[Reply; 2]>::try_from(held) {
+                Ok([Reply::Int(rest), Reply::Bytes(holder)]) => {
+                    Begun::Behind { rest: Duration::from_millis(u64::try_from(rest).unwrap_or_default()), holder }
+                }
+                _ => return Err(Error::new(ErrorKind::UnexpectedReply, BEGIN.name()).with_detail("expected a lease")),
             },
             Ok(reply) => match reply.into_int(BEGIN.name())? {
-                0 => (Leave::Paused, Bytes::new(), 0),
-                rest if rest < 0 => (Leave::Taken, mark.clone(), -1 - rest),
+                0 => Begun::At(Leave::Paused),
                 now => {
                     let now = now.unsigned_abs();
                     self.clock.set(now);
-                    (Leave::Ours(Lease::begun(token, now)), Bytes::new(), 0)
+                    Begun::At(Leave::Ours(Lease::begun(token, now)))
                 }
             },
-            Err(error) if self.goes_on(&error) => (Leave::Away, Bytes::new(), 0),
+            Err(error) if self.goes_on(&error) => Begun::At(Leave::Away),
             Err(error) => return Err(error),
         };
-        Ok((leave, mark, Duration::from_millis(rest.unsigned_abs())))
+        Ok(begun)
     }
 
     /// Asks for the lease, and leaves it at that if another has it. One round trip.
     pub(crate) async fn try_lease(&self, keys: &Keys, mark: &Bytes) -> Result<Leave<V>> {
-        self.begin(keys, mark, false).await.map(|(leave, ..)| leave)
+        Ok(match self.begin(keys, mark, false).await? {
+            Begun::At(leave) => leave,
+            Begun::Unreadable(_) | Begun::Behind { .. } => Leave::Taken,
+        })
     }
 
     /// The lease with the tags of a load that begins now; none if they are not to be had. One round trip, none without tags.
@@ -119,7 +139,7 @@ impl<V> Remote<V> {
         let took = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
         let times = Times { cost: took, loaded_at, ..times };
         let entry = self.encode(value, times, &lease.tags)?;
-        let message = Kind::Stored.of(&keys.entry);
+        let message = Kind::Stored.of(&keys.entry, lease.token.as_bytes());
         let args = [
             lease.token.as_str().into(),
             Arg::Bytes(&entry),
@@ -135,7 +155,7 @@ impl<V> Remote<V> {
 
     /// Gives the lease up, and says whether it was still held; nothing that is loaded is stored for `pause` then.
     pub(crate) async fn abandon(&self, keys: &Keys, lease: &Lease, pause: Duration) -> Result<bool> {
-        let message = Kind::Abandoned.of(&keys.entry);
+        let message = Kind::Abandoned.of(&keys.entry, b"");
         let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
         let args = [lease.token.as_str().into(), Arg::Int(pause), self.channel(), Arg::Bytes(&message)];
         Ok(self.run(&ABANDON, &[&keys.lease], &args).await? == Reply::Int(1))
@@ -163,15 +183,16 @@ impl<V: Send + Sync + 'static> Inner<V> {
             };
             let heard = remote.news.is_open();
             let mut wait = remote.news.wait(&keys.entry);
-            let (leave, newer, rest) = remote.begin(keys, &mark, true).await?;
-            if !matches!(leave, Leave::Taken) || Instant::now() >= by {
-                return Ok((leave, permit));
-            }
-            if newer != mark {
-                // Somebody stored what does not decode here: it is replaced.
-                mark = newer;
-                continue;
-            }
+            let (rest, holder) = match remote.begin(keys, &mark, true).await? {
+                Begun::At(leave) => return Ok((leave, permit)),
+                _ if Instant::now() >= by => return Ok((Leave::Taken, permit)),
+                Begun::Unreadable(newer) => {
+                    // It is replaced.
+                    mark = newer;
+                    continue;
+                }
+                Begun::Behind { rest, holder } => (rest, holder),
+            };
             drop(permit);
             if let Some(berth) = berth.take() {
                 berth.leave();
@@ -182,7 +203,9 @@ impl<V: Send + Sync + 'static> Inner<V> {
             }
             let rest = rest + Duration::from_millis(1);
             let look = by.min(Instant::now() + if hears { rest } else { rest.min(LOOK) });
-            if let Ok(News::Stored(entry)) = timeout_at(look, wait.news()).await
+            // What others stored before comes late at times, and may be invalidated.
+            if let Ok(News::Stored { token, entry }) = timeout_at(look, wait.news()).await
+                && token == holder
                 && let Looked::Found(found) = remote.check(remote.read(&entry)).await?
             {
                 return Ok((Leave::Found(found), None));

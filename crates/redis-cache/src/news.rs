@@ -39,8 +39,8 @@ pub(crate) trait Reader: Send + Sync + 'static {
 /// What somebody who waits for a key hears.
 #[derive(Clone, Debug)]
 pub(crate) enum News {
-    /// There is an entry: these bytes, or larger than travels.
-    Stored(Bytes),
+    /// The load with this token stored this entry.
+    Stored { token: Bytes, entry: Bytes },
     /// Look again.
     Look,
 }
@@ -174,13 +174,13 @@ async fn read(mut letters: Subscription, waits: Arc<Waits>, _open: Closes, reade
             continue;
         };
         // What another version says may be of any key.
-        let Some(Message { kind, key, entry }) = Message::decode(&message.payload) else {
+        let Some(Message { kind, key, token, entry }) = Message::decode(&message.payload) else {
             reader.missed(letters.is_live());
             waits.tell_all();
             continue;
         };
         match kind {
-            Kind::Stored if !entry.is_empty() => waits.tell(&key, &News::Stored(entry)),
+            Kind::Stored if !entry.is_empty() => waits.tell(&key, &News::Stored { token, entry }),
             Kind::Stored | Kind::Abandoned => waits.tell(&key, &News::Look),
             Kind::Invalidated => {
                 reader.changed(&key);

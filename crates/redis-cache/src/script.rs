@@ -17,6 +17,9 @@ pub(crate) static INSERT: Script = Script::new("redis-cache/insert", include_str
 /// Every script of this crate, for those who audit, preload or compare them.
 pub static SCRIPTS: [&Script; 9] = [&ABANDON, &BEGIN, &COMMIT, &GENERATION, &HOLD, &INSERT, &INVALIDATE, &KEEP, &RENEW];
 
+/// How long the token of a load is.
+pub(crate) const TOKEN: usize = 32;
+
 /// Where the time stands in an entry.
 const TIME: std::ops::Range<usize> = 16..24;
 
@@ -33,13 +36,14 @@ fn begin(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Result
         return Ok(Reply::Int(millis(store)));
     };
     let rest = rest(store, lease, ttl);
-    match held.last() {
+    match held[..held.len().min(TOKEN + 1)].last() {
         Some(b'p') => return Ok(Reply::Int(0)),
         Some(b'w') => {}
         _ if waits.to_int()? == 1 => store.set(lease, [&*held, b"w"].concat(), Some(rest)),
         _ => {}
     }
-    Ok(Reply::Int(-1 - rest))
+    let holder = held.slice(..held.len().min(TOKEN));
+    Ok(Reply::Array(vec![Reply::Int(rest), Reply::Bytes(holder)]))
 }
 
 /// How long a lease runs; one that would never end gets an end.

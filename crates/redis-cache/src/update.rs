@@ -92,7 +92,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
     async fn hold(self: &Arc<Self>, keys: &Keys) -> Result<Lease, CacheError> {
         let (remote, by) = (&self.remote, Instant::now() + self.remote.options.load_timeout);
         let lease = Limits::ttl_millis("cache", remote.options.lease)?;
-        let message = Kind::Invalidated.of(&keys.entry);
+        let message = Kind::Invalidated.of(&keys.entry, b"");
         loop {
             let token = format!("{:031x}u", rand::random::<u128>() >> 4);
             let args = [token.as_str().into(), Arg::Int(lease), remote.channel(), Arg::Bytes(&message)];

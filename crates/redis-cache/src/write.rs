@@ -16,7 +16,7 @@ impl<V> Cache<V> {
     #[doc(alias = "expire")]
     pub async fn invalidate(&self, key: &str) -> Result<(), CacheError> {
         let (remote, keys) = (&self.inner.remote, self.inner.keys(key)?);
-        let message = Kind::Invalidated.of(&keys.entry);
+        let message = Kind::Invalidated.of(&keys.entry, b"");
         let args = [remote.channel(), Arg::Bytes(&message), Arg::Int(remote.options.lag_millis())];
         self.inner.forget(&keys.entry);
         remote.run(&INVALIDATE, &[&keys.entry, &keys.lease], &args).await?;
@@ -41,7 +41,7 @@ impl<V> Inner<V> {
         let (remote, keys) = (&self.remote, self.keys(key)?);
         let tags = remote.capture(tags).await?;
         let (times, ttl) = remote.times(value);
-        let (entry, message) = (remote.encode(value, times, &tags)?, Kind::Invalidated.of(&keys.entry));
+        let (entry, message) = (remote.encode(value, times, &tags)?, Kind::Invalidated.of(&keys.entry, b""));
         let args = [Arg::Bytes(&entry), Arg::Int(ttl), remote.channel(), Arg::Bytes(&message)];
         self.forget(&keys.entry);
         let now = remote.run(&INSERT, &[&keys.entry, &keys.lease], &args).await?.into_int(INSERT.name())?;
