@@ -18,6 +18,7 @@ mod history;
 mod many;
 mod near;
 mod overload;
+mod parts;
 mod shared;
 mod stale;
 mod tags;

@@ -1,4 +1,4 @@
-use crate::tags::Tags;
+use crate::{parts::Manifest, tags::Tags};
 use bytes::Bytes;
 
 /// What a key of the cache holds: a header, and behind it the encoded value.
@@ -7,23 +7,41 @@ use bytes::Bytes;
 /// |---|---|
 /// | 0 | `0xC1`, which begins neither text nor JSON, `MessagePack` or gzip |
 /// | 1 | version, 1 |
-/// | 2 | kind: 1 a value, 2 the knowledge that there is none |
+/// | 2 | kind: 1 a value, 2 the knowledge that there is none, 3 a value in parts |
 /// | 3 | id of the transform the value went through, 0 for none |
 /// | 4 | id of the codec |
-/// | 5 | 0 |
+/// | 5 | 0, and for kind 3 which keys have the parts: 0 the even ones, 1 the odd ones |
 /// | 6..8 | length of what stands between header and value; readers skip what they do not know |
 /// | 8..12 | schema |
 /// | 12..16 | how long the load took, milliseconds |
 /// | 16..24 | when the load began, milliseconds since 1970 by the server's clock |
 /// | 24..28 | how long after that it is fresh, milliseconds |
 /// | 28..32 | how long after that it may be served stale, milliseconds |
-/// | 32.. | extensions, then the value; no value for kind 2 |
+/// | 32.. | extensions, then the value, nothing, or a [`Manifest`] |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) header: Header,
     pub(crate) tags: Tags,
-    /// `None` for the knowledge that there is none.
-    pub(crate) payload: Option<Bytes>,
+    pub(crate) body: Body<Bytes>,
+}
+
+/// What stands behind the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Body<B> {
+    /// The knowledge that there is no value.
+    Null,
+    /// The value.
+    Whole(B),
+    /// Where it is.
+    Parts(Side, Manifest),
+}
+
+/// Which keys parts are written to: those that the entry to be replaced does not need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Side {
+    #[default]
+    Even = 0,
+    Odd = 1,
 }
 
 /// What stands before a value.
@@ -48,23 +66,24 @@ const MAGIC: u8 = 0xC1;
 const VERSION: u8 = 1;
 const VALUE: u8 = 1;
 const NULL: u8 = 2;
+const PARTS: u8 = 3;
 pub(crate) const HEADER: usize = 32;
 
 impl Header {
-    /// The bytes of an entry with this header, before a payload if there is one.
-    pub(crate) fn entry(&self, tags: &Tags, payload: Option<&[u8]>) -> Vec<u8> {
+    /// The bytes of an entry with this header.
+    pub(crate) fn entry(&self, tags: &Tags, body: Body<&[u8]>) -> Vec<u8> {
         let Self { transform, codec, schema, times } = *self;
-        let mut bytes = Vec::with_capacity(HEADER + tags.0.len() + payload.map_or(0, <[u8]>::len));
-        bytes.extend_from_slice(&[
-            MAGIC,
-            VERSION,
-            if payload.is_some() { VALUE } else { NULL },
-            transform,
-            codec,
-            0,
-            0,
-            0,
-        ]);
+        let manifest;
+        let (kind, side, behind) = match body {
+            Body::Null => (NULL, Side::default(), &[][..]),
+            Body::Whole(value) => (VALUE, Side::default(), value),
+            Body::Parts(side, parts) => {
+                manifest = parts.encode();
+                (PARTS, side, &manifest[..])
+            }
+        };
+        let mut bytes = Vec::with_capacity(HEADER + tags.0.len() + behind.len());
+        bytes.extend_from_slice(&[MAGIC, VERSION, kind, transform, codec, side as u8, 0, 0]);
         bytes.extend_from_slice(&schema.to_le_bytes());
         bytes.extend_from_slice(&times.cost.to_le_bytes());
         bytes.extend_from_slice(&times.loaded_at.to_le_bytes());
@@ -72,7 +91,7 @@ impl Header {
         bytes.extend_from_slice(&times.stale_for.to_le_bytes());
         bytes[6..8].copy_from_slice(&u16::try_from(tags.0.len()).unwrap_or_default().to_le_bytes());
         bytes.extend_from_slice(&tags.0);
-        bytes.extend_from_slice(payload.unwrap_or_default());
+        bytes.extend_from_slice(behind);
         bytes
     }
 }
@@ -81,7 +100,7 @@ impl Entry {
     /// `None` for anything this version cannot read.
     pub(crate) fn decode(bytes: &Bytes) -> Option<Self> {
         let header = bytes.first_chunk::<HEADER>()?;
-        let &[MAGIC, VERSION, kind, transform, codec, 0, low, high, ..] = header else { return None };
+        let &[MAGIC, VERSION, kind, transform, codec, side, low, high, ..] = header else { return None };
         let int = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         let times = Times {
             cost: int(12),
@@ -90,19 +109,29 @@ impl Entry {
             stale_for: int(28),
         };
         let start = HEADER + usize::from(u16::from_le_bytes([low, high]));
-        let payload = match kind {
+        let body = match (kind, side) {
             _ if start > bytes.len() => return None,
-            VALUE => Some(bytes.slice(start..)),
-            NULL if start == bytes.len() => None,
+            (VALUE, 0) => Body::Whole(bytes.slice(start..)),
+            (NULL, 0) if start == bytes.len() => Body::Null,
+            (PARTS, 0) => Body::Parts(Side::Even, Manifest::decode(&bytes[start..])?),
+            (PARTS, 1) => Body::Parts(Side::Odd, Manifest::decode(&bytes[start..])?),
             _ => return None,
         };
         let tags = Tags(bytes.slice(HEADER..start));
-        Some(Self { header: Header { transform, codec, schema: int(8), times }, tags, payload })
+        Some(Self { header: Header { transform, codec, schema: int(8), times }, tags, body })
     }
 
     /// What tells this entry from the one that replaces it.
     pub(crate) fn mark(bytes: &[u8]) -> &[u8] {
         &bytes[..bytes.len().min(HEADER)]
+    }
+
+    /// Where the parts of what replaces the entry with this mark may be written.
+    pub(crate) fn other_side(mark: &[u8]) -> Side {
+        match mark {
+            [MAGIC, VERSION, PARTS, _, _, 0, ..] => Side::Odd,
+            _ => Side::Even,
+        }
     }
 }
 
@@ -118,27 +147,27 @@ mod tests {
 
     #[test]
     fn version_1_stands_byte_for_byte() {
-        assert_eq!(HEADER.entry(&Tags::default(), Some(b"ab")), GOLDEN);
-        let entry = Entry { header: HEADER, tags: Tags::default(), payload: Some(Bytes::from_static(b"ab")) };
+        assert_eq!(HEADER.entry(&Tags::default(), Body::Whole(b"ab")), GOLDEN);
+        let entry = Entry { header: HEADER, tags: Tags::default(), body: Body::Whole(Bytes::from_static(b"ab")) };
         assert_eq!(Entry::decode(&Bytes::from_static(GOLDEN)), Some(entry));
     }
 
     #[test]
     fn an_empty_value_is_not_the_null() {
-        for payload in [None, Some(Bytes::new())] {
+        for empty in [Body::Null, Body::Whole(&[][..])] {
             for tags in [Tags::default(), Tags::encode([("tag", [7; 8])].into_iter())] {
-                let bytes = HEADER.entry(&tags, payload.as_deref());
-                let entry = Entry { header: HEADER, tags, payload: payload.clone() };
-                assert_eq!(Entry::decode(&bytes.into()), Some(entry));
+                let bytes = HEADER.entry(&tags, empty);
+                let body = if empty == Body::Null { Body::Null } else { Body::Whole(Bytes::new()) };
+                assert_eq!(Entry::decode(&bytes.into()), Some(Entry { header: HEADER, tags, body }));
             }
         }
     }
 
     #[test]
     fn what_a_later_version_adds_before_the_value_is_skipped() {
-        let mut bytes = HEADER.entry(&Tags::default(), Some(b"newab"));
+        let mut bytes = HEADER.entry(&Tags::default(), Body::Whole(b"newab"));
         bytes[6] = 3;
-        assert_eq!(Entry::decode(&bytes.clone().into()).unwrap().payload.unwrap(), &b"ab"[..]);
+        assert_eq!(Entry::decode(&bytes.clone().into()).unwrap().body, Body::Whole(Bytes::from_static(b"ab")));
         bytes[6] = 6;
         assert_eq!(Entry::decode(&bytes.into()), None);
     }
@@ -153,8 +182,22 @@ mod tests {
         for cut in 0..super::HEADER {
             assert_eq!(Entry::decode(&GOLDEN[..cut].to_vec().into()), None);
         }
-        let mut null = HEADER.entry(&Tags::default(), None);
+        let mut null = HEADER.entry(&Tags::default(), Body::Null);
         null.push(b'x');
         assert_eq!(Entry::decode(&null.into()), None);
+    }
+
+    #[test]
+    fn parts_are_written_beside_those_that_are_replaced() {
+        let manifest = Manifest::decode(&[1; 28]).unwrap();
+        for (side, other) in [(Side::Even, Side::Odd), (Side::Odd, Side::Even)] {
+            let bytes = HEADER.entry(&Tags::default(), Body::Parts(side, manifest));
+            assert_eq!((bytes[2], bytes[5], bytes.len()), (3, side as u8, 60));
+            assert_eq!(Entry::other_side(Entry::mark(&bytes)), other);
+            let entry = Entry { header: HEADER, tags: Tags::default(), body: Body::Parts(side, manifest) };
+            assert_eq!(Entry::decode(&bytes.clone().into()), Some(entry));
+            assert_eq!(Entry::decode(&bytes[..59].to_vec().into()), None);
+        }
+        assert_eq!(Entry::other_side(b""), Side::Even);
     }
 }

@@ -45,7 +45,7 @@ impl<V> Remote<V> {
         let names: BTreeSet<&str> = entries.iter().flat_map(Tags::iter).flatten().map(|(name, _)| name).collect();
         let keys = names.iter().map(|tag| self.tag_key(tag)).collect::<Result<Vec<_>>>()?;
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let generations = self.store.mget(&keys).await?;
+        let generations = self.ask(self.store.mget(&keys)).await?;
         let now: HashMap<&str, &[u8]> =
             names.into_iter().zip(&generations).filter_map(|(name, now)| Some((name, &**now.as_ref()?))).collect();
         let is_current = |tag: Option<(&str, Generation)>| {

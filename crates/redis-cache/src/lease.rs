@@ -2,7 +2,7 @@ use crate::{
     CacheError,
     batch::Berth,
     cache::Inner,
-    entry::Times,
+    entry::{Entry, Side, Times},
     found::{Found, Stamp},
     message::Kind,
     news::News,
@@ -36,11 +36,14 @@ pub(crate) struct Lease {
     began: (u64, Instant),
     /// What the entry is tagged with.
     tags: Tags,
+    /// Where its parts are written, if it is too big for one key.
+    side: Side,
 }
 
 impl Lease {
-    pub(crate) fn begun(token: String, now: u64) -> Self {
-        Self { token, began: (now, Instant::now()), tags: Tags::default() }
+    /// To replace the entry with this mark.
+    pub(crate) fn begun(token: String, now: u64, mark: &[u8]) -> Self {
+        Self { token, began: (now, Instant::now()), tags: Tags::default(), side: Entry::other_side(mark) }
     }
 }
 
@@ -85,7 +88,7 @@ impl<V> Remote<V> {
             Arg::Int(i64::from(waits)),
         ];
         let begun = match self.patience.ask(self.run(&BEGIN, &[&keys.entry, &keys.lease], &args)).await {
-            Ok(Reply::Bytes(entry)) => match self.check(self.read(&entry)).await? {
+            Ok(Reply::Bytes(entry)) => match self.open(&keys.entry, entry).await? {
                 Looked::Found(found) => Begun::At(Leave::Found(found)),
                 Looked::Miss(mark) => Begun::Unreadable(mark),
             },
@@ -100,7 +103,7 @@ impl<V> Remote<V> {
                 now => {
                     let now = now.unsigned_abs();
                     self.clock.set(now);
-                    Begun::At(Leave::Ours(Lease::begun(token, now)))
+                    Begun::At(Leave::Ours(Lease::begun(token, now, mark)))
                 }
             },
             Err(error) if self.goes_on(&error) => Begun::At(Leave::Away),
@@ -138,19 +141,26 @@ impl<V> Remote<V> {
         let (loaded_at, began) = lease.began;
         let took = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
         let times = Times { cost: took, loaded_at, ..times };
-        let entry = self.encode(value, times, &lease.tags)?;
+        let ttl = (ttl - i64::from(took)).max(1);
+        let (entry, size) = self.encode(keys, value, (times, ttl), &lease.tags, (lease.side, Some(lease))).await?;
         let message = Kind::Stored.of(&keys.entry, lease.token.as_bytes());
         let args = [
             lease.token.as_str().into(),
             Arg::Bytes(&entry),
-            Arg::Int((ttl - i64::from(took)).max(1)),
+            Arg::Int(ttl),
             self.channel(),
             Arg::Bytes(&message),
             Arg::Int(RIDES),
         ];
         let stored = self.run(&COMMIT, &[&keys.entry, &keys.lease], &args).await? == Reply::Int(1);
         let mark = entry.first_chunk().copied();
-        Ok(mark.filter(|_| stored).map(|mark| Stamp { times, mark, size: entry.len() }))
+        Ok(mark.filter(|_| stored).map(|mark| Stamp { times, mark, size }))
+    }
+
+    /// Prolongs a lease; one that is over stays so. One round trip.
+    pub(crate) async fn keep_lease(&self, keys: &Keys, lease: &Lease) -> Result<bool> {
+        let ttl = Arg::Int(Limits::ttl_millis("cache", self.options.lease)?);
+        Ok(self.run(&KEEP, &[&keys.lease], &[lease.token.as_str().into(), ttl]).await? == Reply::Int(1))
     }
 
     /// Gives the lease up, and says whether it was still held; nothing that is loaded is stored for `pause` then.
@@ -206,7 +216,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
             // What others stored before comes late at times, and may be invalidated.
             if let Ok(News::Stored { token, entry }) = timeout_at(look, wait.news()).await
                 && token == holder
-                && let Looked::Found(found) = remote.check(remote.read(&entry)).await?
+                && let Looked::Found(found) = remote.open(&keys.entry, entry).await?
             {
                 return Ok((Leave::Found(found), None));
             }

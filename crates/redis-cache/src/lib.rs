@@ -22,6 +22,7 @@ mod message;
 mod near;
 mod news;
 mod options;
+mod parts;
 mod permits;
 mod read;
 mod refresh;

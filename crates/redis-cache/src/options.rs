@@ -65,6 +65,10 @@ pub struct CacheOptions {
     pub guard: Option<Arc<dyn Guard>>,
     /// Tells values of one form from those of another; one with another schema is a miss, and is replaced. Default: 0.
     pub schema: u32,
+    /// The largest value stored under one key, in bytes; what is larger is stored in parts of so many, each under a key of its own, so that no
+    /// command holds the server up for long. From 1 KiB to 256 MiB. Default: 1 MiB.
+    #[doc(alias = "chunk size")]
+    pub part_bytes: usize,
     /// What values go through on their way to the store, such as compression. Default: none.
     pub transform: Option<Arc<dyn Transform>>,
 }
@@ -93,6 +97,7 @@ impl Default for CacheOptions {
             near: None,
             guard: None,
             schema: 0,
+            part_bytes: 1 << 20,
             transform: None,
         }
     }
@@ -246,6 +251,13 @@ impl CacheOptions {
         self
     }
 
+    /// Sets [`part_bytes`](Self::part_bytes).
+    #[must_use]
+    pub fn part_bytes(mut self, bytes: usize) -> Self {
+        self.part_bytes = bytes;
+        self
+    }
+
     /// Sets [`transform`](Self::transform).
     #[must_use]
     pub fn transform(mut self, transform: Arc<dyn Transform>) -> Self {
@@ -288,6 +300,9 @@ impl CacheOptions {
         }
         if self.max_loads == 0 || self.max_loads > Semaphore::MAX_PERMITS {
             return invalid("max_loads must not be zero, nor beyond 2^60".into());
+        }
+        if !(1 << 10..=256 << 20).contains(&self.part_bytes) {
+            return invalid("part_bytes must be from 1 KiB to 256 MiB".into());
         }
         if self.budget.is_some_and(|budget| budget.is_zero()) {
             return invalid("budget must not be zero".into());

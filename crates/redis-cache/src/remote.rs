@@ -2,8 +2,9 @@ use crate::{
     CacheOptions, WhenAway,
     away::Patience,
     clock::ServerClock,
-    entry::{Entry, Header, Times},
+    entry::{Body, Entry, Header, Side, Times},
     found::{Found, Stamp},
+    lease::{Keys, Lease},
     news::Newsroom,
     stats::Counters,
     tags::Tags,
@@ -24,6 +25,9 @@ pub(crate) struct Remote<V> {
     pub(crate) patience: Patience,
 }
 
+/// How often a value in parts is looked for again because it was replaced meanwhile.
+const REPLACED: u32 = 8;
+
 /// What a look into the store brings.
 pub(crate) enum Looked<V> {
     Found(Found<V>),
@@ -32,27 +36,29 @@ pub(crate) enum Looked<V> {
 }
 
 impl<V> Remote<V> {
-    /// What the store knows of a key, by its full name. One round trip, two for an entry with tags.
+    /// What the store knows of a key, by its full name. One round trip; more for an entry with tags or in parts.
     pub(crate) async fn look(&self, key: &str) -> Result<Looked<V>> {
-        let look = async {
-            match self.store.get(key).await? {
-                None => Ok(Looked::Miss(Bytes::new())),
-                Some(bytes) => self.check(self.read(&bytes)).await,
-            }
-        };
-        self.ask(look).await
+        match self.ask(self.store.get(key)).await? {
+            None => Ok(Looked::Miss(Bytes::new())),
+            Some(bytes) => self.open(key, bytes).await,
+        }
     }
 
-    /// What the store knows of many keys. One round trip, two if there are entries with tags.
+    /// What the store knows of many keys. One round trip; one more if there are entries with tags, and more for those in parts.
     pub(crate) async fn look_many(&self, keys: &[&str]) -> Result<Vec<Looked<V>>> {
-        let look = async {
-            let read = |entry: Option<Bytes>| entry.map_or(Looked::Miss(Bytes::new()), |entry| self.read(&entry));
-            self.check_many(self.store.mget(keys).await?.into_iter().map(read).collect()).await
-        };
-        self.ask(look).await
+        let entries = self.ask(self.store.mget(keys)).await?;
+        let mut looked = Vec::with_capacity(keys.len());
+        for (key, entry) in keys.iter().zip(entries) {
+            looked.push(match entry {
+                None => Looked::Miss(Bytes::new()),
+                Some(bytes) => self.gather(key, bytes).await?,
+            });
+        }
+        self.check(looked).await
     }
 
-    async fn ask<T>(&self, question: impl Future<Output = Result<T>>) -> Result<T> {
+    /// What the store answers, in time.
+    pub(crate) async fn ask<T>(&self, question: impl Future<Output = Result<T>>) -> Result<T> {
         let answer = self.patience.ask(question).await;
         if answer.is_err() {
             self.counters.store_errors.count();
@@ -60,21 +66,36 @@ impl<V> Remote<V> {
         answer
     }
 
-    pub(crate) fn read(&self, bytes: &Bytes) -> Looked<V> {
-        match self.decode(bytes) {
-            Some(found) => Looked::Found(found),
-            None => Looked::Miss(Bytes::copy_from_slice(Entry::mark(bytes))),
+    /// What these bytes say of a key: a miss if they do not decode, or a tag was invalidated. No round trip, but for tags and parts.
+    pub(crate) async fn open(&self, key: &str, bytes: Bytes) -> Result<Looked<V>> {
+        let looked = self.gather(key, bytes).await?;
+        if matches!(&looked, Looked::Found(found) if !found.tags.is_empty()) {
+            let checked = self.check(vec![looked]).await?.pop();
+            return Ok(checked.unwrap_or(Looked::Miss(Bytes::new())));
         }
+        Ok(looked)
     }
 
-    /// The same, unless a tag of it was invalidated. One round trip for an entry with tags.
-    pub(crate) async fn check(&self, looked: Looked<V>) -> Result<Looked<V>> {
-        let one = self.check_many(vec![looked]).await?.pop();
-        Ok(one.unwrap_or(Looked::Miss(Bytes::new())))
+    /// The entry with its parts.
+    async fn gather(&self, key: &str, mut bytes: Bytes) -> Result<Looked<V>> {
+        for _ in 0..REPLACED {
+            let mark = Entry::mark(&bytes);
+            let Some(entry) = Entry::decode(&bytes) else { return Ok(Looked::Miss(Bytes::copy_from_slice(mark))) };
+            let Body::Parts(side, manifest) = entry.body else { return Ok(self.read(entry, &bytes)) };
+            if let Some(value) = self.read_parts(key, side, manifest).await? {
+                return Ok(self.read(Entry { body: Body::Whole(value), ..entry }, &bytes));
+            }
+            // Another may have been stored meanwhile; if not, a part is lost.
+            match self.ask(self.store.get(key)).await? {
+                Some(newer) if Entry::mark(&newer) != mark => bytes = newer,
+                _ => break,
+            }
+        }
+        Ok(Looked::Miss(Bytes::copy_from_slice(Entry::mark(&bytes))))
     }
 
-    /// The same for many, in one round trip.
-    pub(crate) async fn check_many(&self, mut looked: Vec<Looked<V>>) -> Result<Vec<Looked<V>>> {
+    /// Misses those of which a tag was invalidated. One round trip if there are tags.
+    async fn check(&self, mut looked: Vec<Looked<V>>) -> Result<Vec<Looked<V>>> {
         let found = |looked: &Looked<V>| matches!(looked, Looked::Found(found) if !found.tags.is_empty());
         if looked.iter().any(found) {
             let current = self.current(&looked).await?;
@@ -103,10 +124,22 @@ impl<V> Remote<V> {
         }
     }
 
-    fn decode(&self, bytes: &Bytes) -> Option<Found<V>> {
-        let Entry { header: Header { transform, codec, schema, times }, tags, payload } = Entry::decode(bytes)?;
+    fn read(&self, entry: Entry, bytes: &Bytes) -> Looked<V> {
+        match self.decode(entry, bytes) {
+            Some(found) => Looked::Found(found),
+            None => Looked::Miss(Bytes::copy_from_slice(Entry::mark(bytes))),
+        }
+    }
+
+    fn decode(&self, entry: Entry, bytes: &Bytes) -> Option<Found<V>> {
+        let Entry { header: Header { transform, codec, schema, times }, tags, body } = entry;
         let stamp = Stamp { times, mark: *bytes.first_chunk()?, size: bytes.len() };
-        let Some(payload) = payload else { return Some(Found { value: None, stamp, tags }) };
+        let payload = match body {
+            Body::Null => return Some(Found { value: None, stamp, tags }),
+            Body::Whole(payload) => payload,
+            Body::Parts(..) => return None,
+        };
+        let stamp = Stamp { size: stamp.size.max(payload.len()), ..stamp };
         if (codec, schema) != (self.codec.id(), self.options.schema) {
             return None;
         }
@@ -120,16 +153,38 @@ impl<V> Remote<V> {
         Some(Found { value: Some(Arc::new(value)), stamp, tags })
     }
 
-    pub(crate) fn encode(&self, value: Option<&V>, times: Times, tags: &Tags) -> Result<Vec<u8>> {
+    /// The entry of a value, and how many bytes both take. No round trip, but for the parts of a large value, which are written.
+    pub(crate) async fn encode(
+        &self,
+        keys: &Keys,
+        value: Option<&V>,
+        (times, ttl): (Times, i64),
+        tags: &Tags,
+        to: (Side, Option<&Lease>),
+    ) -> Result<(Vec<u8>, usize)> {
         let header = Header { transform: 0, codec: self.codec.id(), schema: self.options.schema, times };
-        let Some(value) = value else { return Ok(header.entry(tags, None)) };
+        let Some(value) = value else {
+            let entry = header.entry(tags, Body::Null);
+            let size = entry.len();
+            return Ok((entry, size));
+        };
         let plain = self.codec.encode(value)?;
-        if let Some(transform) = &self.options.transform
-            && let Some(payload) = transform.apply(&plain)?
-        {
-            return Ok(Header { transform: transform.id(), ..header }.entry(tags, Some(&payload)));
-        }
-        Ok(header.entry(tags, Some(&plain)))
+        let transformed = match &self.options.transform {
+            Some(transform) => transform.apply(&plain)?.map(|payload| (transform.id(), payload)),
+            None => None,
+        };
+        let (header, payload) = match &transformed {
+            Some((transform, payload)) => (Header { transform: *transform, ..header }, &payload[..]),
+            None => (header, &plain[..]),
+        };
+        let body = if payload.len() > self.options.part_bytes {
+            Body::Parts(to.0, self.write_parts(keys, payload, to.0, ttl, to.1).await?)
+        } else {
+            Body::Whole(payload)
+        };
+        let entry = header.entry(tags, body);
+        let size = entry.len().max(payload.len());
+        Ok((entry, size))
     }
 
     /// How long an entry that is loaded now is good for; and all that together, which is its time to live.

@@ -103,7 +103,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
                 Reply::Int(rest) if rest < 0 => Duration::from_millis((-1 - rest).unsigned_abs() + 1),
                 reply => {
                     self.forget(&keys.entry);
-                    return Ok(Lease::begun(token, reply.into_int(HOLD.name())?.unsigned_abs()));
+                    return Ok(Lease::begun(token, reply.into_int(HOLD.name())?.unsigned_abs(), &[]));
                 }
             };
             if Instant::now() >= by {

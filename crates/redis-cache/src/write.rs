@@ -1,6 +1,7 @@
 use crate::{
     Cache, CacheError,
     cache::Inner,
+    entry::Side,
     message::Kind,
     script::{INSERT, INVALIDATE},
 };
@@ -41,7 +42,9 @@ impl<V> Inner<V> {
         let (remote, keys) = (&self.remote, self.keys(key)?);
         let tags = remote.capture(tags).await?;
         let (times, ttl) = remote.times(value);
-        let (entry, message) = (remote.encode(value, times, &tags)?, Kind::Invalidated.of(&keys.entry, b""));
+        let side = if rand::random() { Side::Even } else { Side::Odd };
+        let (entry, _) = remote.encode(&keys, value, (times, ttl), &tags, (side, None)).await?;
+        let message = Kind::Invalidated.of(&keys.entry, b"");
         let args = [Arg::Bytes(&entry), Arg::Int(ttl), remote.channel(), Arg::Bytes(&message)];
         self.forget(&keys.entry);
         let now = remote.run(&INSERT, &[&keys.entry, &keys.lease], &args).await?.into_int(INSERT.name())?;
