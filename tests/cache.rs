@@ -23,6 +23,7 @@ mod shared;
 mod stale;
 mod tags;
 mod update;
+mod versions;
 
 on_every_backend!(
     a_value_is_loaded_once_and_then_served,

@@ -21,6 +21,7 @@ on_every_backend!(
     no_keys_and_the_same_key_twice,
     a_batch_larger_than_the_limit_of_loads,
     a_large_batch_is_soon_done,
+    what_is_asked_for_tomorrow_is_loaded_in_batches,
 );
 
 /// A database that remembers what it was asked for.
@@ -178,4 +179,29 @@ async fn a_large_batch_is_soon_done(backend: &Backend) {
     let all = asked.len();
     asked.dedup();
     assert_eq!((all, asked.len()), (500, 500), "each key once");
+}
+
+async fn what_is_asked_for_tomorrow_is_loaded_in_batches(backend: &Backend) {
+    let cache = with(backend, CacheOptions::default());
+    cache.insert("key 3", Some(&"is there".to_owned())).await.unwrap();
+    let batches = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let names: Vec<String> = (0..10).map(|key| format!("key {key}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let load = {
+        let batches = batches.clone();
+        move |keys: Vec<String>| {
+            batches.lock().unwrap().push(keys.len());
+            let fails = keys.contains(&"key 9".to_owned()) && batches.lock().unwrap().len() < 4;
+            async move {
+                let found = keys.into_iter().filter(|key| key != "key 5").map(|key| (key.clone(), key));
+                if fails { Err(std::io::Error::other("down")) } else { Ok(found.collect()) }
+            }
+        }
+    };
+    let four = std::num::NonZeroUsize::new(4).unwrap();
+    assert!(matches!(cache.warm_up(&names, four, load.clone()).await, Err(CacheError::Load(_))));
+    assert_eq!(cache.warm_up(&names, four, load).await.unwrap(), 9);
+    // Those that came before the failure are not loaded once more.
+    assert_eq!(*batches.lock().unwrap(), [3, 4, 2, 2]);
+    assert_eq!(cache.get("key 5").await.unwrap(), Lookup::Null);
 }

@@ -12,6 +12,7 @@ use crate::{
     remote::Remote,
     stats::Counters,
     tracked::{AGAIN, Tracked},
+    version::Versions,
 };
 use kv_core::{Codec, ErrorKind, Keyspace, KvStore, KvStoreExt, Result};
 use std::{
@@ -75,6 +76,7 @@ impl<V> Cache<V> {
             options,
             counters: Counters::default(),
             clock: ServerClock::default(),
+            versions: Versions::default(),
         };
         let (flights, refreshes, tracked) = (Flights::default(), Refreshes::default(), Tracked::default());
         Ok(Self { inner: Arc::new(Inner { remote: Arc::new(remote), flights, refreshes, permits, near, tracked }) })

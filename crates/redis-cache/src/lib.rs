@@ -33,6 +33,7 @@ mod tagged;
 mod tags;
 mod tracked;
 mod update;
+mod version;
 mod write;
 
 /// The contract this crate is built on, with the stores' traits and `MemoryStore`.

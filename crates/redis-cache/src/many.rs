@@ -8,7 +8,7 @@ use crate::{
     remote::Looked,
 };
 use bytes::Bytes;
-use std::{collections::HashMap, error::Error as StdError, sync::Arc};
+use std::{collections::HashMap, error::Error as StdError, num::NonZeroUsize, sync::Arc};
 
 /// What is known of each key so far.
 type Known<V> = Vec<Option<Option<Arc<V>>>>;
@@ -35,6 +35,27 @@ impl<V: Send + Sync + 'static> Cache<V> {
             Box::pin(async { loading.await.map_err(CacheError::of_loader) })
         });
         self.inner.read_many(keys, &loader).await
+    }
+
+    /// Loads what is going to be asked for, before it is: so many keys at a time as the loader likes, one batch after the other.
+    ///
+    /// What is cached already is not loaded. Says how many of the keys have a value; the first error ends it, and what was loaded until then
+    /// stays. TTLs are jittered as ever, so that what is loaded together does not expire together. As many round trips as
+    /// [`get_many_or_load`](Self::get_many_or_load), for each batch.
+    #[doc(alias("preload", "prefetch"))]
+    pub async fn warm_up<F, Fut, E>(&self, keys: &[&str], batch: NonZeroUsize, loader: F) -> Result<usize, CacheError>
+    where
+        F: Fn(Vec<String>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<HashMap<String, V>, E>> + Send + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let (loader, mut warm) = (Arc::new(loader), 0);
+        for keys in keys.chunks(batch.get()) {
+            let loader = loader.clone();
+            let values = self.get_many_or_load(keys, move |keys| loader(keys)).await?;
+            warm += values.iter().flatten().count();
+        }
+        Ok(warm)
     }
 }
 

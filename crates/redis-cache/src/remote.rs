@@ -8,6 +8,7 @@ use crate::{
     news::Newsroom,
     stats::Counters,
     tags::Tags,
+    version::Versions,
 };
 use bytes::Bytes;
 use kv_core::{Arg, Codec, Error, ErrorKind, Keyspace, KvStore, KvStoreExt, Reply, Result, Script, Ttl};
@@ -21,6 +22,7 @@ pub(crate) struct Remote<V> {
     pub(crate) options: CacheOptions,
     pub(crate) counters: Counters,
     pub(crate) clock: ServerClock,
+    pub(crate) versions: Versions<V>,
     pub(crate) news: Newsroom,
     pub(crate) patience: Patience,
 }
@@ -167,6 +169,10 @@ impl<V> Remote<V> {
             let entry = header.entry(tags, Body::Null);
             let size = entry.len();
             return Ok((entry, size));
+        };
+        let tags = match self.versions.of(Some(value)) {
+            Some(version) => &Tags([&version, &*tags.0].concat().into()),
+            None => tags,
         };
         let plain = self.codec.encode(value)?;
         let transformed = match &self.options.transform {

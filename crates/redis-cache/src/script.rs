@@ -1,4 +1,4 @@
-use crate::entry::Entry;
+use crate::{entry::Entry, version::version};
 use bytes::Bytes;
 use kv_core::{Arg, Error, Reply, Result, Script, TwinContext};
 
@@ -132,6 +132,11 @@ fn insert(store: &mut TwinContext<'_>, keys: &[&str], args: &[Arg<'_>]) -> Resul
     let (now, mut bytes) = (millis(store), bytes.to_bytes().into_owned());
     let time = bytes.get_mut(TIME).ok_or_else(|| Error::invalid_input("insert", "entry has no header"))?;
     time.copy_from_slice(&now.to_le_bytes());
+    if let Some(new) = version(&bytes)
+        && store.get(entry)?.as_deref().and_then(version).is_some_and(|old| old > new)
+    {
+        return Ok(Reply::Int(0));
+    }
     store.set(entry, bytes, Some(ttl.to_int()?));
     store.delete(lease);
     publish(store, channel, &message.to_bytes())?;

@@ -55,7 +55,7 @@ impl<V> Cache<V> {
 
 impl<V> Tagged<V> {
     /// As [`Cache::insert`], with the tags.
-    pub async fn insert(&self, key: &str, value: Option<&V>) -> Result<(), CacheError> {
+    pub async fn insert(&self, key: &str, value: Option<&V>) -> Result<bool, CacheError> {
         self.cache.inner.insert(key, value, &self.tags).await
     }
 }

@@ -22,7 +22,7 @@ const MOST: usize = 250;
 
 impl Tags {
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.iter().next().is_none()
     }
 
     pub(crate) fn encode<'a>(tags: impl Iterator<Item = (&'a str, Generation)>) -> Self {

@@ -26,19 +26,20 @@ impl<V> Cache<V> {
         Ok(())
     }
 
-    /// Stores a value as of now, or that there is none, in place of whatever is there or being loaded.
+    /// Stores a value as of now, or that there is none, in place of whatever is there or being loaded; `false` if what is there is of a
+    /// [later version](Self::versioned_by).
     ///
-    /// For those who have just written it to the database, and know that nobody else has since. One round trip. If it fails or is
-    /// dropped, the old value may stay.
+    /// For those who have just written it to the database, and know that nobody else has since, or have versions. One round trip. If it
+    /// fails or is dropped, the old value may stay.
     #[doc(alias = "set")]
     #[doc(alias = "put")]
-    pub async fn insert(&self, key: &str, value: Option<&V>) -> Result<(), CacheError> {
+    pub async fn insert(&self, key: &str, value: Option<&V>) -> Result<bool, CacheError> {
         self.inner.insert(key, value, self.inner.all().as_slice()).await
     }
 }
 
 impl<V> Inner<V> {
-    pub(crate) async fn insert(&self, key: &str, value: Option<&V>, tags: &[String]) -> Result<(), CacheError> {
+    pub(crate) async fn insert(&self, key: &str, value: Option<&V>, tags: &[String]) -> Result<bool, CacheError> {
         let (remote, keys) = (&self.remote, self.keys(key)?);
         let tags = remote.capture(tags).await?;
         let (times, ttl) = remote.times(value);
@@ -48,8 +49,11 @@ impl<V> Inner<V> {
         let args = [Arg::Bytes(&entry), Arg::Int(ttl), remote.channel(), Arg::Bytes(&message)];
         self.forget(&keys.entry);
         let now = remote.run(&INSERT, &[&keys.entry, &keys.lease], &args).await?.into_int(INSERT.name())?;
+        if now == 0 {
+            return Ok(false);
+        }
         remote.clock.set(now.unsigned_abs());
         self.forget(&keys.entry);
-        Ok(())
+        Ok(true)
     }
 }
