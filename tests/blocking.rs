@@ -12,7 +12,7 @@ use std::{
 };
 use xtask::fixture::Server;
 
-const DEADLINE: Duration = Duration::from_millis(300);
+const DEADLINE: Duration = Duration::from_millis(500);
 
 async fn connect(server: &Server) -> RedisStore {
     RedisStore::connect_with(&server.url(), RedisOptions::default().deadline(DEADLINE)).await.unwrap()
