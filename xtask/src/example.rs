@@ -1,55 +1,70 @@
-//! `cargo xtask example`: the examples, each on a server of its own.
+//! `cargo xtask example`: the examples, each on servers of its own.
+
+mod manifest;
+mod needs;
 
 use std::ffi::OsString;
-use std::fs;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
-use xtask::{binary, fixture::Server, workspace};
+use xtask::{binary, workspace};
 
+use self::manifest::{Example, examples};
 use crate::keeper;
 
 /// Runs one example with these arguments.
 pub(crate) fn run(sh: &Shell, name: &str, args: &[OsString]) -> Result<()> {
-    let names = names()?;
-    ensure!(names.iter().any(|known| known == name), "no example {name}: there are {}", names.join(", "));
-    binary::find_or_install()?;
-    let server = Server::start()?;
-    eprintln!("$ export REDIS_URL={}", server.url());
-    let mut cargo = cmd!(sh, "cargo run --release --package examples --example {name}").env("REDIS_URL", server.url());
-    if !args.is_empty() {
-        cargo = cargo.arg("--").args(args);
-    }
-    keeper::run(cargo)
+    let examples = examples()?;
+    let names: Vec<_> = examples.iter().map(|example| example.name.as_str()).collect();
+    let example = examples.iter().find(|example| example.name == name);
+    let example = example.with_context(|| format!("no example {name}: there are {}", names.join(", ")))?;
+    build(sh, std::slice::from_ref(example))?;
+    start(sh, example, args)
 }
 
-/// Runs every example once.
+/// Runs every example once, in reading order.
 pub(crate) fn all(sh: &Shell) -> Result<()> {
-    for name in names()? {
-        // It would go on for as long as a demo should.
-        let args: &[&str] = if name == "storefront" { &["--requests", "20000", "--clients", "8"] } else { &[] };
-        run(sh, &name, &args.iter().map(Into::into).collect::<Vec<_>>())?;
-    }
-    Ok(())
-}
-
-/// Prints the names.
-pub(crate) fn list() -> Result<()> {
-    for name in names()? {
-        println!("{name}");
-    }
-    Ok(())
-}
-
-/// The files and the folders with a `main.rs` in `examples`.
-fn names() -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(workspace::root().join("examples"))? {
-        let path = entry?.path();
-        if path.join("main.rs").is_file() || path.extension().is_some_and(|extension| extension == "rs") {
-            names.push(workspace::name(&path.with_extension("")));
+    let examples = examples()?;
+    let (chapters, programs): (Vec<_>, Vec<_>) = examples.into_iter().partition(Example::is_chapter);
+    for group in [chapters, programs] {
+        build(sh, &group)?;
+        for example in group {
+            // It would go on for as long as a demo should.
+            let bounds: &[&str] =
+                if example.name == "storefront" { &["--requests", "20000", "--clients", "8"] } else { &[] };
+            let bounds: Vec<_> = bounds.iter().map(Into::into).collect();
+            start(sh, &example, &bounds).with_context(|| format!("example {}", example.name))?;
         }
     }
-    names.sort();
-    Ok(names)
+    Ok(())
+}
+
+/// Prints what there is, in reading order.
+pub(crate) fn list() -> Result<()> {
+    for example in examples()? {
+        println!("{:<22}{}", example.name, example.summary);
+    }
+    Ok(())
+}
+
+/// Builds examples of one profile. A chapter is short and shows relations: it is not worth minutes of optimisation.
+fn build(sh: &Shell, examples: &[Example]) -> Result<()> {
+    let Some(first) = examples.first() else { return Ok(()) };
+    let release = (!first.is_chapter()).then_some("--release");
+    let selected = examples.iter().flat_map(|example| ["--example", &example.name]);
+    keeper::run(cmd!(sh, "cargo build --quiet {release...} --package examples {selected...}"))
+}
+
+/// Starts what the example needs, runs it, and ends what was started.
+fn start(sh: &Shell, example: &Example, args: &[OsString]) -> Result<()> {
+    let server = binary::find_or_install()?;
+    let servers = example.needs.start()?;
+    let profile = if example.is_chapter() { "debug" } else { "release" };
+    let program = workspace::target().join(profile).join("examples").join(&example.name);
+    let mut command = cmd!(sh, "{program} {args...}").env(binary::VARIABLE, &server.path);
+    for (name, value) in servers.iter().flat_map(needs::Started::variables) {
+        eprintln!("$ export {name}={value}");
+        command = command.env(name, value);
+    }
+    keeper::run(command)
 }
