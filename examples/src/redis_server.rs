@@ -44,6 +44,21 @@ impl RedisServer {
         self.process.wait().map(drop)
     }
 
+    /// SIGSTOP: connections stay open and nothing answers, as when a machine swaps or a virtual one is moved.
+    pub fn pause(&self) -> io::Result<()> {
+        self.signal("-STOP")
+    }
+
+    /// SIGCONT: it goes on with what has arrived meanwhile.
+    pub fn resume(&self) -> io::Result<()> {
+        self.signal("-CONT")
+    }
+
+    fn signal(&self, signal: &str) -> io::Result<()> {
+        let status = Command::new("kill").args([signal, &self.process.id().to_string()]).status()?;
+        if status.success() { Ok(()) } else { Err(io::Error::other(format!("kill {signal}: {status}"))) }
+    }
+
     /// Starts it again, on the same port and with what it left in its directory; returns when it takes connections.
     pub fn restart(&mut self) -> io::Result<()> {
         self.kill()?;
