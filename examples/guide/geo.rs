@@ -62,9 +62,12 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// The distance on a sphere of the radius Redis takes the earth to have (haversine).
+/// What Redis takes the radius of the earth to be.
+const EARTH_KM: f64 = 6_372.797_560_856;
+
+/// The distance on a sphere (haversine).
 fn kilometres(from: (f64, f64), to: (f64, f64)) -> f64 {
     let half = |a: f64, b: f64| ((b - a).to_radians() / 2.0).sin().powi(2);
     let cosines = from.1.to_radians().cos() * to.1.to_radians().cos();
-    2.0 * 6372.797_560_856 * (half(from.1, to.1) + cosines * half(from.0, to.0)).sqrt().asin()
+    2.0 * EARTH_KM * (half(from.1, to.1) + cosines * half(from.0, to.0)).sqrt().asin()
 }
