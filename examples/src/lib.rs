@@ -1,8 +1,10 @@
 // The front page: its code is compiled and run as a doc test.
 #![doc = include_str!("../../README.md")]
 
+mod recorder;
 mod redis_server;
 
+pub use recorder::Recorder;
 pub use redis_server::RedisServer;
 
 use std::{env, io};
