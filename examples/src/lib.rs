@@ -3,9 +3,11 @@
 
 mod recorder;
 mod redis_server;
+mod slow_database;
 
 pub use recorder::Recorder;
 pub use redis_server::RedisServer;
+pub use slow_database::SlowDatabase;
 
 use std::{env, io};
 
