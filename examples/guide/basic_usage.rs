@@ -2,8 +2,9 @@
 //!
 //! Needs: a server.
 //!
-//! Redis is a map from keys to values that lives in the memory of another process, so everything here is one round trip over a
-//! socket. A key is any string; the colons in `guide:greeting` mean nothing to Redis and keep names in order for people.
+//! Redis is a map from keys to values that lives in the memory of another process, so everything here is one round trip
+//! over a socket. A key is any string; the colons in `guide:greeting` mean nothing to Redis and keep names in order for
+//! people.
 
 use anyhow::Result;
 use redis::{AsyncTypedCommands, Client, IntegerReplyOrNoOp, ValueType};

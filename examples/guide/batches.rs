@@ -2,7 +2,8 @@
 //!
 //! Needs: a server.
 //!
-//! A command takes the server a microsecond and the network a hundred: what is slow is waiting for each reply before the next command is sent.
+//! A command takes the server a microsecond and the network a hundred: what is slow is waiting for each reply before
+//! the next command is sent.
 //! | | round trips | atomic |
 //! |---|---|---|
 //! | one by one | one each | each |
@@ -64,8 +65,8 @@ async fn main() -> Result<()> {
     println!("pipeline: {error}");
     assert_eq!(redis.get("guide:batch:1").await?.as_deref(), Some("done"));
 
-    // A transaction that depends on what it reads: WATCH, read, then MULTI/EXEC, which does nothing if a watched key has changed.
-    // It is a state of the connection, so it needs one of its own.
+    // A transaction that depends on what it reads: WATCH, read, then MULTI/EXEC, which does nothing if a watched key
+    // has changed. It is a state of the connection, so it needs one of its own.
     redis.mset(&[("guide:account:ada", 100), ("guide:account:bob", 0)]).await?;
     let mut tellers = tokio::task::JoinSet::new();
     for _ in 0..4 {
@@ -86,9 +87,7 @@ async fn main() -> Result<()> {
     }
     let accounts = redis.mget(&["guide:account:ada", "guide:account:bob"]).await?;
     assert_eq!(accounts, [Some("0".into()), Some("100".into())]);
-    println!(
-        "20 transfers by four tellers, {conflicts} begun again: where that is often, a script is better, see `lua_scripts`"
-    );
+    println!("20 transfers by four tellers, {conflicts} begun again: if often, see `lua_scripts`");
 
     redis.unlink(&keys).await?;
     redis.del(&["guide:account:ada", "guide:account:bob"]).await?;

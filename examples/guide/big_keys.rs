@@ -2,8 +2,9 @@
 //!
 //! Needs: a server.
 //!
-//! One thread executes all commands. A command that takes 50 ms is 50 ms in which nobody gets an answer, however many connections there are; what takes
-//! long are commands on large things: KEYS, DEL of a million members, HGETALL, a reply of 100 MB.
+//! One thread executes all commands. A command that takes 50 ms is 50 ms in which nobody gets an answer, however many
+//! connections there are; what takes long are commands on large things: KEYS, DEL of a million members, HGETALL, a
+//! reply of 100 MB.
 
 use anyhow::Result;
 use kv_core::{ChunkOptions, KvStoreExt};
@@ -19,8 +20,9 @@ async fn main() -> Result<()> {
     let patient = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(30)));
     let mut redis = Client::open(&*url)?.get_multiplexed_async_connection_with_config(&patient).await?;
 
-    // A value of 10 MB is stored as guide:film:part:1, :2 and so on, so that each command moves one part, and others come in between. Readers see
-    // all of one version or all of another: the parts are named in a manifest, which is written last.
+    // A value of 10 MB is stored as guide:film:part:1, :2 and so on, so that each command moves one part, and others
+    // come in between. Readers see all of one version or all of another: the parts are named in a manifest, which is
+    // written last.
     let store = RedisStore::connect(&url).await?;
     let film: Vec<u8> = (0..10_000_000_u32).map(|at| (at % 251) as u8).collect();
     let parts = ChunkOptions::default().part_bytes(1 << 20);
@@ -43,8 +45,8 @@ async fn main() -> Result<()> {
         }
     }
 
-    // KEYS walks all of them in one go; SCAN in steps of about COUNT, and others have their turn in between. It may return a key twice, and keys
-    // that come or go meanwhile or not; those that are there all the time it returns.
+    // KEYS walks all of them in one go; SCAN in steps of about COUNT, and others have their turn in between. It may
+    // return a key twice, and keys that come or go meanwhile or not; those that are there all the time it returns.
     cmd("CONFIG").arg("RESETSTAT").exec_async(&mut redis).await?;
     assert_eq!(redis.keys("guide:many:*").await?.len(), 50_000);
     let mut found = 0;
@@ -56,7 +58,8 @@ async fn main() -> Result<()> {
     drop(pages);
     assert!(found >= 50_000);
 
-    // DEL frees 100,000 members before it answers. UNLINK takes the key away, and a thread in the background frees them.
+    // DEL frees 100,000 members before it answers. UNLINK takes the key away, and a thread in the background frees
+    // them.
     redis.del("guide:set:1").await?;
     redis.unlink("guide:set:2").await?;
 
@@ -67,7 +70,8 @@ async fn main() -> Result<()> {
     println!("others wait for {del:.0} µs during DEL, {unlink:.0} µs during UNLINK");
     assert!(keys > 5.0 * scan && del > 5.0 * unlink);
 
-    // To find them: all keys in pages, and their size by pipeline. `redis-cli --memkeys` does the same; at night, or on a replica.
+    // To find them: all keys in pages, and their size by pipeline. `redis-cli --memkeys` does the same; at night, or on
+    // a replica.
     redis.rpush("guide:forgotten", vec!["an entry that nobody trims"; 20_000]).await?;
     largest = largest_keys(&mut redis).await?;
     println!("the largest key is {} of {} bytes, among {}", largest[0].0, largest[0].1, largest.len());

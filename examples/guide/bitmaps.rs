@@ -2,8 +2,8 @@
 //!
 //! Needs: a server.
 //!
-//! A bitmap is a string of which single bits are set and counted: with user ids from 1 up, a million users take 125 kB a day. The ids are
-//! positions, so they have to be dense: one large id makes the string as long.
+//! A bitmap is a string of which single bits are set and counted: with user ids from 1 up, a million users take 125 kB
+//! a day. The ids are positions, so they have to be dense: one large id makes the string as long.
 
 use anyhow::Result;
 use redis::{AsyncTypedCommands, Client, cmd};
@@ -16,7 +16,8 @@ async fn main() -> Result<()> {
     let all = [monday, tuesday, both, any, "guide:sparse", "guide:sparse:set"];
     redis.del(&all).await?;
 
-    // On Monday every third of 100,000 users comes, on Tuesday every fourth. A pipeline sends many commands at once: see `batches`.
+    // On Monday every third of 100,000 users comes, on Tuesday every fourth. A pipeline sends many commands at once:
+    // see `batches`.
     for (day, every) in [(monday, 3), (tuesday, 4)] {
         let mut visits = redis::pipe();
         for user in (every..=100_000).step_by(every) {

@@ -2,8 +2,8 @@
 //!
 //! Needs: nothing.
 //!
-//! It starts a server of its own, to kill it. A cache that is warmed in the morning is cold again at one moment later; one whose server has gone is
-//! cold for everything at once. Both send to the database what it has not been built for.
+//! It starts a server of its own, to kill it. A cache that is warmed in the morning is cold again at one moment later;
+//! one whose server has gone is cold for everything at once. Both send to the database what it has not been built for.
 
 use anyhow::{Result, ensure};
 use examples::{RedisServer, SlowDatabase};
@@ -24,9 +24,11 @@ async fn main() -> Result<()> {
     let options = CacheOptions::default()
         .prefix("guide")
         .ttl(TTL)
-        // Each TTL is shorter by a random share of up to a tenth; never longer, so that nothing is served for longer than was said.
+        // Each TTL is shorter by a random share of up to a tenth; never longer, so that nothing is served for longer
+        // than was said.
         .ttl_jitter(0.1)
-        // However many different things are missing at once, no more than this many loads run in a process. The others wait their turn.
+        // However many different things are missing at once, no more than this many loads run in a process. The others
+        // wait their turn.
         .max_loads(8);
     let cache = Cache::<String>::new(Arc::new(RedisStore::connect(&server.url()).await?), options)?;
 
@@ -61,7 +63,8 @@ async fn main() -> Result<()> {
         "without Redis: {} loads, eight at a time, in {took:.1?}; all at once they would take 50 ms",
         database.loads()
     );
-    // Twelve or thirteen rounds of 50 ms. The database sees a queue instead of a crowd, and every client gets its answer.
+    // Twelve or thirteen rounds of 50 ms. The database sees a queue instead of a crowd, and every client gets its
+    // answer.
     assert!(took >= Duration::from_millis(50) * (PRODUCTS.len() / 8) as u32);
     Ok(())
 }

@@ -2,8 +2,9 @@
 //!
 //! Needs: a server.
 //!
-//! Also called a stampede or dogpile: fifty clients find nothing, and none knows of the others. The database, which was spared until then, gets
-//! fifty times the same question at one moment. One has to load, and the others have to wait for it; and should it fail, they have to notice.
+//! Also called a stampede or dogpile: fifty clients find nothing, and none knows of the others. The database, which was
+//! spared until then, gets fifty times the same question at one moment. One has to load, and the others have to wait
+//! for it; and should it fail, they have to notice.
 
 use anyhow::Result;
 use examples::SlowDatabase;
@@ -40,7 +41,8 @@ async fn main() -> Result<()> {
     }
     let without = database.loads();
 
-    // With the guard one of them loads, in whichever process; those in its process wait for its result, those in others for the message that it is there.
+    // With the guard one of them loads, in whichever process; those in its process wait for its result, those in others
+    // for the message that it is there.
     let options = || CacheOptions::default().prefix("guide");
     let mut processes = Vec::new();
     for _ in 0..2 {
@@ -60,8 +62,8 @@ async fn main() -> Result<()> {
     assert!(without > 1);
     assert_eq!(with, 1);
 
-    // The usual remedy is a flag, "somebody loads it", which is set before and deleted after. A load that fails leaves by `?` in between,
-    // and from then on everybody waits for somebody who is not there.
+    // The usual remedy is a flag, "somebody loads it", which is set before and deleted after. A load that fails leaves
+    // by `?` in between, and from then on everybody waits for somebody who is not there.
     let load_with_flag = async |id: &str| {
         let mut redis = redis.clone();
         if !redis.set_nx("guide:product:loading", 1).await? {
@@ -77,7 +79,8 @@ async fn main() -> Result<()> {
     }
     println!("a flag that an error leaves behind: nobody loads any more");
 
-    // Ours is a lease, which the server ends when its holder does. The error reaches all who wait, and the next one tries again.
+    // Ours is a lease, which the server ends when its holder does. The error reaches all who wait, and the next one
+    // tries again.
     let cache = &processes[0];
     cache.invalidate("11").await?;
     let error = cache.get_or_load("11", || database.load("broken")).await.expect_err("the database is away");

@@ -2,8 +2,8 @@
 //!
 //! Needs: a server.
 //!
-//! Cache-aside is three steps: look, load what is not there, store it. They are right for one client and for what exists. `redis-cache` is the same with
-//! guards, one chapter each: this one, `cache_breakdown` and `cache_avalanche`.
+//! Cache-aside is three steps: look, load what is not there, store it. They are right for one client and for what
+//! exists. `redis-cache` is the same with guards, one chapter each: this one, `cache_breakdown` and `cache_avalanche`.
 
 use anyhow::Result;
 use examples::SlowDatabase;
@@ -24,10 +24,12 @@ async fn main() -> Result<()> {
         assert_eq!(cache_aside(&mut redis, &database, "42").await?.as_deref(), Some("product 42"));
     }
     assert_eq!(database.loads(), 1);
-    // Whoever changes the database deletes the entry afterwards. To write the new value instead is a race: of two writers the slower one wins.
+    // Whoever changes the database deletes the entry afterwards. To write the new value instead is a race: of two
+    // writers the slower one wins.
     redis.del("guide:product:42").await?;
 
-    // Penetration: what does not exist is not stored, so each request for it reaches the database. Anyone who makes up ids can have it so.
+    // Penetration: what does not exist is not stored, so each request for it reaches the database. Anyone who makes up
+    // ids can have it so.
     for _ in 0..20 {
         assert_eq!(cache_aside(&mut redis, &database, "7").await?, None);
     }

@@ -2,9 +2,9 @@
 //!
 //! Needs: a cluster.
 //!
-//! A cluster divides all keys into 16,384 slots by a hash of the key, and the slots among its masters. A command goes to the master of its slot; if
-//! there are several keys they have to share one. Of a key with a part in braces only that is hashed: `guide:{ada}:basket` and `guide:{ada}:count`
-//! are together, wherever that is.
+//! A cluster divides all keys into 16,384 slots by a hash of the key, and the slots among its masters. A command goes
+//! to the master of its slot; if there are several keys they have to share one. Of a key with a part in braces only
+//! that is hashed: `guide:{ada}:basket` and `guide:{ada}:count` are together, wherever that is.
 
 use anyhow::{Result, ensure};
 use kv_core::KvStore;
@@ -20,13 +20,15 @@ async fn main() -> Result<()> {
     let mut redis = store.connection();
     store.delete(&["guide:{ada}:basket", "guide:{ada}:count"]).await?;
 
-    // Apart, the two keys are in different slots, and a script that takes both is refused. Together it runs where they are.
+    // Apart, the two keys are in different slots, and a script that takes both is refused. Together it runs where they
+    // are.
     let buy = Script::new("return redis.call('SADD', KEYS[1], 'kettle') + redis.call('INCR', KEYS[2])");
     let apart = buy.key("guide:ada:basket").key("guide:ada:count").invoke_async::<i64>(&mut redis).await;
     println!("apart: {}", apart.expect_err("they are in two slots"));
     let together: i64 = buy.key("guide:{ada}:basket").key("guide:{ada}:count").invoke_async(&mut redis).await?;
     assert_eq!(together, 2);
-    // The tag has a price: all with one tag is on one master. A user or an order is a good tag; the name of the service is none.
+    // The tag has a price: all with one tag is on one master. A user or an order is a good tag; the name of the service
+    // is none.
     let slots = ["guide:{ada}:basket", "guide:{ada}:count", "ada"];
     for key in slots {
         let slot: u16 = cmd("CLUSTER").arg("KEYSLOT").arg(key).query_async(&mut redis).await?;
@@ -40,8 +42,9 @@ async fn main() -> Result<()> {
     store.mset(&entries, Some(Duration::from_secs(60))).await?;
     assert!(store.mget(&keys).await?.iter().all(Option::is_some));
 
-    // Replicas take the reads from the masters. What they know may be old: a value that was just written, or that was just deleted, so this is for what
-    // may be stale, a product page and not a balance. We wait until they have caught up.
+    // Replicas take the reads from the masters. What they know may be old: a value that was just written, or that was
+    // just deleted, so this is for what may be stale, a product page and not a balance. We wait until they have caught
+    // up.
     let reader = RedisStore::connect_with(&url, RedisOptions::default().read_from(ReadFrom::Replicas)).await?;
     let started = Instant::now();
     for key in &keys {

@@ -2,8 +2,9 @@
 //!
 //! Needs: nothing.
 //!
-//! It starts a server of its own, since users belong to the server's configuration. The user `app` may touch the keys of the guide and run no command
-//! that endangers the server, which is what a service should be able to do, and no more.
+//! It starts a server of its own, since users belong to the server's configuration. The user `app` may touch the keys
+//! of the guide and run no command that endangers the server, which is what a service should be able to do, and no
+//! more.
 
 use anyhow::Result;
 use examples::RedisServer;
@@ -19,8 +20,8 @@ async fn main() -> Result<()> {
     let server = RedisServer::start(&rules)?;
     let mut admin = Client::open(server.url())?.get_multiplexed_async_connection().await?;
 
-    // Who, with what, where, and which of the databases: 16 of them, numbered, in one server. A cluster has only the first, so services that
-    // share a server are better kept apart by a prefix of their keys.
+    // Who, with what, where, and which of the databases: 16 of them, numbered, in one server. A cluster has only the
+    // first, so services that share a server are better kept apart by a prefix of their keys.
     let address = server.url().replace("redis://", "");
     let url = format!("redis://app:secret@{address}/2");
     let options = RedisOptions::default()

@@ -2,8 +2,9 @@
 //!
 //! Needs: a server.
 //!
-//! A multiplexed connection takes commands from any number of tasks and sends them without waiting for earlier replies, which come in
-//! the order of the commands. One does the work of many, and whatever is slow holds up all that comes after it:
+//! A multiplexed connection takes commands from any number of tasks and sends them without waiting for earlier replies,
+//! which come in the order of the commands. One does the work of many, and whatever is slow holds up all that comes
+//! after it:
 //! - what waits on the server (BLPOP, XREAD BLOCK) belongs on a connection of its own;
 //! - large replies (megabytes) are what a pool is for;
 //! - what keeps the server itself busy (KEYS, a long script) holds up every connection: no pool helps, see `big_keys`.
@@ -46,7 +47,8 @@ async fn main() -> Result<()> {
     println!("beside it, PING takes {:?}", ping.1);
     assert!(ping.1 < popped.1);
 
-    // A large reply: 32 MB are read before the small reply that comes after them. On a pool the small one has a connection to itself.
+    // A large reply: 32 MB are read before the small reply that comes after them. On a pool the small one has a
+    // connection to itself.
     let options = RedisOptions::default().deadline(Duration::from_secs(30));
     let one = RedisStore::connect_with(&url, options.clone()).await?;
     let pool = RedisStore::connect_with(&url, options.pool(PoolOptions::default().min(2))).await?;

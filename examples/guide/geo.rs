@@ -2,8 +2,9 @@
 //!
 //! Needs: a server.
 //!
-//! A geo index is a sorted set whose scores are positions, written so that near places have near scores: all commands of sorted sets work
-//! on it, and a search reads a few ranges instead of every shop. Positions are exact to less than a metre. Longitude comes first, as x does.
+//! A geo index is a sorted set whose scores are positions, written so that near places have near scores: all commands
+//! of sorted sets work on it, and a search reads a few ranges instead of every shop. Positions are exact to less than a
+//! metre. Longitude comes first, as x does.
 
 use anyhow::Result;
 use redis::{AsyncTypedCommands, Client, cmd, geo::Coord, geo::Unit};

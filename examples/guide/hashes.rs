@@ -2,8 +2,9 @@
 //!
 //! Needs: a server.
 //!
-//! A hash is a map inside one key. It suits a record of which parts are read and written alone: one field travels, not the record, and two
-//! clients that change different fields do not undo each other's work, as they do when each writes back the JSON it has read.
+//! A hash is a map inside one key. It suits a record of which parts are read and written alone: one field travels, not
+//! the record, and two clients that change different fields do not undo each other's work, as they do when each writes
+//! back the JSON it has read.
 
 use anyhow::Result;
 use redis::{AsyncTypedCommands, Client, aio::MultiplexedConnection, cmd};

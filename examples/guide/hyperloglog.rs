@@ -2,8 +2,9 @@
 //!
 //! Needs: a server.
 //!
-//! A set that counts visitors grows with them. A `HyperLogLog` keeps 16,384 small registers instead, says how many different elements it has seen
-//! with a standard error of 0.81 %, and cannot say which: right for a dashboard, wrong for an invoice.
+//! A set that counts visitors grows with them. A `HyperLogLog` keeps 16,384 small registers instead, says how many
+//! different elements it has seen with a standard error of 0.81 %, and cannot say which: right for a dashboard, wrong
+//! for an invoice.
 
 use anyhow::Result;
 use redis::{AsyncTypedCommands, Client, cmd};

@@ -2,8 +2,8 @@
 //!
 //! Needs: a server.
 //!
-//! A list is pushed and popped at both ends in constant time, so it is a queue when one end is pushed and the other popped. What is popped
-//! is gone: a worker that dies with a job in its hands loses it, which `reliable_queue` mends.
+//! A list is pushed and popped at both ends in constant time, so it is a queue when one end is pushed and the other
+//! popped. What is popped is gone: a worker that dies with a job in its hands loses it, which `reliable_queue` mends.
 
 use anyhow::{Context, Result};
 use redis::{AsyncConnectionConfig, AsyncTypedCommands, Client};
@@ -43,9 +43,10 @@ async fn main() -> Result<()> {
     }
     assert_eq!(redis.lrange("guide:recent", 0, -1).await?, ["20", "19", "18", "17", "16"]);
 
-    // BLPOP waits until there is something, instead of asking again and again. The server answers commands of a connection in order, so
-    // one that waits makes all behind it wait: a worker has a connection to itself. The client would give the answer up after half a second
-    // (and lose what comes with it), therefore this connection sets no time-out; the command has its own.
+    // BLPOP waits until there is something, instead of asking again and again. The server answers commands of a
+    // connection in order, so one that waits makes all behind it wait: a worker has a connection to itself. The client
+    // would give the answer up after half a second (and lose what comes with it), therefore this connection sets no
+    // time-out; the command has its own.
     let own = AsyncConnectionConfig::new().set_response_timeout(None);
     let mut worker = client.get_multiplexed_async_connection_with_config(&own).await?;
     let work = tokio::spawn(async move {

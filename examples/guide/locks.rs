@@ -2,8 +2,8 @@
 //!
 //! Needs: a server.
 //!
-//! A lock in Redis is a key that one client sets and others cannot. It has an expiry, since its holder may die; and so it can run out while its
-//! holder, who only was slow, still works. Everything difficult about locks follows from that.
+//! A lock in Redis is a key that one client sets and others cannot. It has an expiry, since its holder may die; and so
+//! it can run out while its holder, who only was slow, still works. Everything difficult about locks follows from that.
 
 use anyhow::{Context, Result, ensure};
 use kv_redis::RedisStore;
@@ -19,7 +19,8 @@ async fn main() -> Result<()> {
     let mut redis = Client::open(&*url)?.get_multiplexed_async_connection().await?;
     redis.del(&["guide:lock", "guide:{invoice}", "guide:{invoice}:fence"]).await?;
 
-    // DEL to unlock. Ada is slower than her lock; Bob gets it; Ada is done and deletes the lock, which is Bob's; Eve gets it, too.
+    // DEL to unlock. Ada is slower than her lock; Bob gets it; Ada is done and deletes the lock, which is Bob's; Eve
+    // gets it, too.
     assert!(lock(&mut redis, "ada", 20).await?);
     let started = Instant::now();
     while !lock(&mut redis, "bob", 60_000).await? {
@@ -30,8 +31,9 @@ async fn main() -> Result<()> {
     assert!(lock(&mut redis, "eve", 60_000).await?);
     println!("unlocked by DEL: bob and eve both hold the lock");
 
-    // So one deletes it only if it has one's own token, in a script. It must be the token as it was written: locked with JSON, and unlocked with the
-    // bare text, it is never the same, and every unlock does nothing. The lock works, only it is never free before its expiry.
+    // So one deletes it only if it has one's own token, in a script. It must be the token as it was written: locked
+    // with JSON, and unlocked with the bare text, it is never the same, and every unlock does nothing. The lock works,
+    // only it is never free before its expiry.
     let unlock = Script::new(
         "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
          return 0",
@@ -56,14 +58,15 @@ async fn main() -> Result<()> {
     let mut database = Database::default();
     assert!(database.write(adas.fencing_token(), "ada was here"));
 
-    // Somebody deletes the key, or a failover loses it, or Ada's process sleeps through her lease. She is told, and work within `run` is
-    // dropped where it is; but what she has sent already nobody can call back.
+    // Somebody deletes the key, or a failover loses it, or Ada's process sleeps through her lease. She is told, and
+    // work within `run` is dropped where it is; but what she has sent already nobody can call back.
     redis.del("guide:{invoice}").await?;
     timeout(Duration::from_secs(20), adas.lost()).await.context("nobody tells ada")?;
     assert!(adas.run(async { unreachable!("she has no lock") }).await.is_err());
     let bobs = bob.acquire("invoice", Duration::from_secs(20)).await?;
     println!("ada has lost the lock, and bob has it: tokens {} and {}", adas.fencing_token(), bobs.fencing_token());
-    // That is what the number is for: it grows with each holder, and the database refuses one that is smaller than it has seen.
+    // That is what the number is for: it grows with each holder, and the database refuses one that is smaller than it
+    // has seen.
     assert!(bobs.fencing_token() > adas.fencing_token());
     assert!(database.write(bobs.fencing_token(), "bob was here"));
     assert!(!database.write(adas.fencing_token(), "ada is late"));

@@ -2,9 +2,9 @@
 //!
 //! Needs: a server.
 //!
-//! A script runs inside the server, and nothing else runs meanwhile: what it reads cannot change before it writes. It is the answer to everything of
-//! the form "look, then do". It has to be short, since all others wait; it names all its keys in KEYS, so that a cluster knows where
-//! it belongs; and it returns integers, since fractions are cut off.
+//! A script runs inside the server, and nothing else runs meanwhile: what it reads cannot change before it writes. It
+//! is the answer to everything of the form "look, then do". It has to be short, since all others wait; it names all its
+//! keys in KEYS, so that a cluster knows where it belongs; and it returns integers, since fractions are cut off.
 
 use anyhow::Result;
 use redis::aio::MultiplexedConnection;
@@ -22,7 +22,8 @@ static COMPARE_AND_SET: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// Counts, and gives the counter its expiry with the first count. PTTL is -1 for a counter that somebody left without one.
+/// Counts, and gives the counter its expiry with the first count. PTTL is -1 for a counter that somebody left without
+/// one.
 static COUNT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local count = redis.call('INCR', KEYS[1])
@@ -64,7 +65,8 @@ async fn main() -> Result<()> {
     println!("compare-and-set sells {sold}");
     assert_eq!((sold, stock(&mut redis).await?), (1, 0));
 
-    // A limit of five tries an hour, as it stands in many a tutorial: INCR, and EXPIRE if it was the first. The client dies in between.
+    // A limit of five tries an hour, as it stands in many a tutorial: INCR, and EXPIRE if it was the first. The client
+    // dies in between.
     assert_eq!(redis.incr("guide:tries", 1).await?, 1);
     // redis.expire("guide:tries", 3600).await?; — never sent.
     for _ in 0..5 {
@@ -76,12 +78,14 @@ async fn main() -> Result<()> {
     println!("INCR, then EXPIRE: {:?} tries, which expire never", redis.get("guide:tries").await?);
     assert_eq!(redis.ttl("guide:tries").await?, ExistsButNotRelevant);
 
-    // The script does both or neither, and mends the counter that the other left. Limits that are exact over time: see `rate_limits`.
+    // The script does both or neither, and mends the counter that the other left. Limits that are exact over time: see
+    // `rate_limits`.
     let tries: i64 = COUNT.key("guide:tries").arg(3_600_000).invoke_async(&mut redis).await?;
     assert_eq!(tries, 7);
     assert_ne!(redis.ttl("guide:tries").await?, ExistsButNotRelevant);
 
-    // Scripts are kept in memory, and lost with a restart or a failover; the library notices NOSCRIPT, and loads them again.
+    // Scripts are kept in memory, and lost with a restart or a failover; the library notices NOSCRIPT, and loads them
+    // again.
     cmd("SCRIPT").arg("FLUSH").exec_async(&mut redis).await?;
     let tries: i64 = COUNT.key("guide:tries").arg(3_600_000).invoke_async(&mut redis).await?;
     assert_eq!(tries, 8);

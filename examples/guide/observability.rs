@@ -2,8 +2,9 @@
 //!
 //! Needs: a server.
 //!
-//! The layer `observe` (feature `obs`) tells `tracing` of each call and `metrics` of its outcome and duration. Neither ever has a key or a value:
-//! keys are often personal, and a metric with a label for each key has as many series as there are keys.
+//! The layer `observe` (feature `obs`) tells `tracing` of each call and `metrics` of its outcome and duration. Neither
+//! ever has a key or a value: keys are often personal, and a metric with a label for each key has as many series as
+//! there are keys.
 
 use anyhow::Result;
 use examples::Recorder;
@@ -17,8 +18,8 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    // A service installs both once, at its start: a subscriber that writes to stderr, and `metrics-exporter-prometheus`. Ours keep what they are told in
-    // memory, to be looked at.
+    // A service installs both once, at its start: a subscriber that writes to stderr, and
+    // `metrics-exporter-prometheus`. Ours keep what they are told in memory, to be looked at.
     let log = Log::default();
     let writer = log.clone();
     let format = tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG);
@@ -52,8 +53,8 @@ async fn main() -> Result<()> {
     assert!(page.contains("outcome=\"wrong_type\"} 1") && page.contains("kv_operation_seconds"));
     assert!(!page.contains("guide:word"));
 
-    // The server's own view: the slow log has the commands whose execution took longer than so many microseconds, the wait for their turn not
-    // included. It does have keys and values.
+    // The server's own view: the slow log has the commands whose execution took longer than so many microseconds, the
+    // wait for their turn not included. It does have keys and values.
     let mut admin = Client::open(&*url)?.get_multiplexed_async_connection().await?;
     cmd("CONFIG").arg("SET").arg("slowlog-log-slower-than").arg(1_000).exec_async(&mut admin).await?;
     cmd("SLOWLOG").arg("RESET").exec_async(&mut admin).await?;

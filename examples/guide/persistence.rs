@@ -3,12 +3,14 @@
 //! Needs: nothing.
 //!
 //! It starts servers of its own. Redis answers from memory, and what is on disk is a matter of configuration:
-//! - RDB: a snapshot now and then (`save 60 1000`: after a minute, if there were a thousand writes). Small, fast to load; what came since is lost.
-//! - AOF: every write is appended to a file. `appendfsync` says when it has to reach the disk: `always` before the answer, `everysec` within about
-//!   a second, `no` when the system finds time.
+//! - RDB: a snapshot now and then (`save 60 1000`: after a minute, if there were a thousand writes). Small, fast to
+//!   load; what came since is lost.
+//! - AOF: every write is appended to a file. `appendfsync` says when it has to reach the disk: `always` before the
+//!   answer, `everysec` within about a second, `no` when the system finds time.
 //!
-//! A process that is killed loses nothing that it had handed to the system: there all of the AOF settings are alike. They differ when the machine
-//! loses power, which this program cannot show: then `always` keeps everything that was answered, `everysec` loses up to two seconds.
+//! A process that is killed loses nothing that it had handed to the system: there all of the AOF settings are alike.
+//! They differ when the machine loses power, which this program cannot show: then `always` keeps everything that was
+//! answered, `everysec` loses up to two seconds.
 
 use anyhow::{Result, ensure};
 use examples::RedisServer;

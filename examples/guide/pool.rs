@@ -2,9 +2,10 @@
 //!
 //! Needs: a server.
 //!
-//! A pool lends a connection for one call at a time. It opens more as calls ask for them, up to `max`; beyond that calls queue, first come,
-//! first served, for at most `acquire_timeout`. The right size is the number of calls that are in Redis at the same moment: calls per second
-//! times the seconds of one (Little's law). A thousand calls a second of 2 ms are two connections; the rest is for peaks.
+//! A pool lends a connection for one call at a time. It opens more as calls ask for them, up to `max`; beyond that
+//! calls queue, first come, first served, for at most `acquire_timeout`. The right size is the number of calls that are
+//! in Redis at the same moment: calls per second times the seconds of one (Little's law). A thousand calls a second of
+//! 2 ms are two connections; the rest is for peaks.
 
 use anyhow::Result;
 use kv_core::{Executed, KvStore, KvStoreExt};
@@ -41,7 +42,8 @@ async fn main() -> Result<()> {
     assert!(waited[0] > waited[2]);
     assert_eq!(waited[2], 0);
 
-    // Waiting has an end, and the error says that the call was never sent. CLIENT PAUSE makes the server slow, for a second.
+    // Waiting has an end, and the error says that the call was never sent. CLIENT PAUSE makes the server slow, for a
+    // second.
     let tight = PoolOptions::default().max(1).acquire_timeout(Duration::from_millis(50));
     let store = RedisStore::connect_with(&url, options.pool(tight)).await?;
     let mut admin = Client::open(&*url)?.get_multiplexed_async_connection().await?;

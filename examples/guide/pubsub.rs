@@ -2,9 +2,9 @@
 //!
 //! Needs: a server.
 //!
-//! A message goes to whoever listens at that moment, and is kept for nobody: pub/sub tells news to those who can ask for the truth elsewhere
-//! ("key 42 has changed"). If every message counts it has to be a stream. A loss is silent in Redis; our subscription says `Gap` where there
-//! may have been one, which is the moment to read the truth again.
+//! A message goes to whoever listens at that moment, and is kept for nobody: pub/sub tells news to those who can ask
+//! for the truth elsewhere ("key 42 has changed"). If every message counts it has to be a stream. A loss is silent in
+//! Redis; our subscription says `Gap` where there may have been one, which is the moment to read the truth again.
 
 use anyhow::{Context, Result, bail, ensure};
 use kv_core::{Event, KvStoreExt, Subscription};
@@ -41,8 +41,8 @@ async fn main() -> Result<()> {
     }
     drop((listeners, everything));
 
-    // A slow subscriber: it reads one message for every thousand that are sent. Redis would buffer for it up to 32 MB, and then cut it off; ours
-    // keeps so many messages, drops those that are newer, and says so.
+    // A slow subscriber: it reads one message for every thousand that are sent. Redis would buffer for it up to 32 MB,
+    // and then cut it off; ours keeps so many messages, drops those that are newer, and says so.
     let mut slow = pubsub.subscribe(&[NEWS]).await?;
     let (mut sent, mut heard) = (0, 0);
     loop {

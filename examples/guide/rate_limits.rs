@@ -2,8 +2,9 @@
 //!
 //! Needs: a server.
 //!
-//! The limit here is 100 requests a minute for each client. The usual counter has a key for each minute. GCRA (the generic cell rate algorithm) keeps one
-//! number for a client, the time at which all it has taken will have flowed off, and so knows no minutes that begin.
+//! The limit here is 100 requests a minute for each client. The usual counter has a key for each minute. GCRA (the
+//! generic cell rate algorithm) keeps one number for a client, the time at which all it has taken will have flowed off,
+//! and so knows no minutes that begin.
 
 use anyhow::Result;
 use kv_redis::RedisStore;
@@ -21,7 +22,8 @@ async fn main() -> Result<()> {
     let keys = ["guide:limit:ada:719", "guide:limit:ada:720", "guide:limit:bob:59", "guide:{ada}"];
     redis.del(&keys).await?;
 
-    // At 11:59:59 Ada makes a hundred requests, at 12:00:00 a hundred more: each minute has had its hundred, and the server two hundred at once.
+    // At 11:59:59 Ada makes a hundred requests, at 12:00:00 a hundred more: each minute has had its hundred, and the
+    // server two hundred at once.
     let mut admitted = 0;
     for seconds in [11 * 3600 + 59 * 60 + 59, 12 * 3600] {
         for _ in 0..150 {
@@ -31,14 +33,16 @@ async fn main() -> Result<()> {
     println!("a counter for each minute: {admitted} requests of a limit of {LIMIT} within a second");
     assert_eq!(admitted, 2 * LIMIT);
 
-    // The same with the minute of the hour in the key, to have but sixty keys. Without an expiry the count of 11:59 is met again at 12:59.
+    // The same with the minute of the hour in the key, to have but sixty keys. Without an expiry the count of 11:59 is
+    // met again at 12:59.
     for _ in 0..LIMIT {
         assert!(naive(&mut redis, "bob", 719 % 60).await?);
     }
     let an_hour_later = naive(&mut redis, "bob", 779 % 60).await?;
     println!("minute of the hour as key: bob's first request an hour later is admitted: {an_hour_later}");
     assert!(!an_hour_later);
-    // With one it is right, if the expiry is really set: INCR and EXPIRE are two commands, and a client dies in between. See `lua_scripts`.
+    // With one it is right, if the expiry is really set: INCR and EXPIRE are two commands, and a client dies in
+    // between. See `lua_scripts`.
 
     // GCRA, the same three hundred requests: a hundred, and one for each 600 ms that have passed.
     let store = Arc::new(RedisStore::connect(&url).await?);
@@ -60,7 +64,8 @@ async fn main() -> Result<()> {
         assert!(wait.as_millis() <= 600);
     }
 
-    // A smaller burst spreads them: ten at once, and then one every 600 ms. One request may cost more than another, and what was not used comes back.
+    // A smaller burst spreads them: ten at once, and then one every 600 ms. One request may cost more than another, and
+    // what was not used comes back.
     let smooth = Quota::per_minute(LIMIT as u64).burst(10);
     let store = Arc::new(RedisStore::connect(&url).await?);
     let limiter = RateLimiter::new(store, smooth, RateLimitOptions::default().prefix("guide-smooth"))?;

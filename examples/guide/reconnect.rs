@@ -2,8 +2,9 @@
 //!
 //! Needs: nothing.
 //!
-//! It starts a server of its own, to kill it. A multiplexed connection of redis-rs is dead for good when its socket is; something has to open
-//! another. Our store does: each call fails fast while nobody listens, and the first after the return succeeds, without a call from us.
+//! It starts a server of its own, to kill it. A multiplexed connection of redis-rs is dead for good when its socket is;
+//! something has to open another. Our store does: each call fails fast while nobody listens, and the first after the
+//! return succeeds, without a call from us.
 
 use anyhow::{Result, ensure};
 use examples::RedisServer;

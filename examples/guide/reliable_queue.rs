@@ -2,9 +2,10 @@
 //!
 //! Needs: a server.
 //!
-//! LMOVE takes an element from one list and puts it into another in one step, so a job is always in one of them: in the queue, or in the
-//! list of the worker that has it. A worker says that it lives by a key with an expiry; what lies in the list of one that is silent goes back.
-//! A job may be done twice then (the worker had finished, and not said so), but never zero times: jobs have to be idempotent.
+//! LMOVE takes an element from one list and puts it into another in one step, so a job is always in one of them: in the
+//! queue, or in the list of the worker that has it. A worker says that it lives by a key with an expiry; what lies in
+//! the list of one that is silent goes back. A job may be done twice then (the worker had finished, and not said so),
+//! but never zero times: jobs have to be idempotent.
 
 use anyhow::{Result, ensure};
 use redis::{AsyncTypedCommands, Client, Direction, aio::MultiplexedConnection, cmd};
@@ -62,7 +63,8 @@ fn heartbeat_of(worker: &str) -> String {
     format!("guide:alive:{worker}")
 }
 
-/// Says that the worker lives, then moves a job into its list. A worker that waits says BLMOVE, on a connection of its own.
+/// Says that the worker lives, then moves a job into its list. A worker that waits says BLMOVE, on a connection of its
+/// own.
 async fn take(redis: &mut MultiplexedConnection, worker: &str) -> Result<Option<String>> {
     // Longer than any job takes, or renewed while one lasts.
     redis.pset_ex(heartbeat_of(worker), 1, 300).await?;

@@ -2,9 +2,10 @@
 //!
 //! Needs: a cluster.
 //!
-//! A cluster grows by moving slots. While one moves, its keys are in two places: the old owner has those that are left, and answers ASK for one
-//! that has gone, which means "only this time, ask there"; once the slot has moved it answers MOVED. A client that follows both needs no pause;
-//! neither answer is a command executed, so repeating it elsewhere never counts twice.
+//! A cluster grows by moving slots. While one moves, its keys are in two places: the old owner has those that are left,
+//! and answers ASK for one that has gone, which means "only this time, ask there"; once the slot has moved it answers
+//! MOVED. A client that follows both needs no pause; neither answer is a command executed, so repeating it elsewhere
+//! never counts twice.
 
 use anyhow::{Context, Result};
 use kv_core::{KvStore, SetOptions};

@@ -1,41 +1,44 @@
-//! Sentinel: the master is killed, and a client keeps working.
+//! Sentinel: the master goes, and a client keeps working.
 //!
 //! Needs: a server with replicas and sentinels.
 //!
-//! Replicas follow a master; sentinels watch them all. When most of the sentinels agree that the master is gone they promote a replica, and tell
-//! clients who ask. The client of such a group is given the sentinels' addresses, never the master's. Replication does not wait: what the
-//! master had answered and not yet passed on is lost with it. Sentinel keeps you available, not complete.
+//! Replicas follow a master; sentinels watch them all. When most of the sentinels agree that the master is gone they
+//! promote a replica, and tell clients who ask. The client of such a group is given the sentinels' addresses, never the
+//! master's. Replication does not wait: what the master had answered and not yet passed on is lost with it. Sentinel
+//! keeps you available, not complete.
 
 use anyhow::{Context, Result, ensure};
 use kv_core::{Executed, KvStore, SetOptions};
 use kv_redis::RedisStore;
 use redis::{AsyncTypedCommands, cmd};
-use std::process::Command;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let store = RedisStore::connect(&examples::redis_url()?).await?;
-    let (master, pid) = (info(&store, "tcp_port").await?, info(&store, "process_id").await?);
+    let master = port(&store).await?;
     println!("the master is on port {master}");
 
     // A service that writes all the time, fifty times a second.
     let (mut answered, mut unsure, mut refused) = (Vec::new(), 0, 0);
-    let (mut killed, mut back) = (None, None);
+    let (mut ended, mut back) = (None, None);
     let began = Instant::now();
     for at in 0.. {
         if at == 25 {
-            // `kill -9`, as a machine dies: nothing is said to anyone.
-            ensure!(Command::new("kill").args(["-9", &pid]).status()?.success(), "the master cannot be killed");
-            killed = Some(Instant::now());
+            // It ends, and says nothing to the sentinels. The answer is an error: the connection is gone.
+            let gone = cmd("SHUTDOWN").arg("NOSAVE").exec_async(&mut store.connection()).await;
+            ensure!(gone.is_err(), "the master stays");
+            ended = Some(Instant::now());
         }
         let key = format!("guide:write:{at}");
         match store.set(&key, b"done", SetOptions::default()).await {
             Ok(_) => {
                 answered.push(key);
-                if let (Some(killed), None) = (killed, back) {
-                    back = Some(killed.elapsed());
+                if let (Some(ended), None) = (ended, back)
+                    && refused + unsure > 0
+                {
+                    back = Some(ended.elapsed());
                 }
             }
             // Sent, and no answer: it may be done. This service can repeat it, since a second SET does no harm.
@@ -43,7 +46,7 @@ async fn main() -> Result<()> {
             Err(_) => refused += 1,
         }
         // Half a second more on the new master, then it is enough.
-        if back.zip(killed).is_some_and(|(outage, killed)| killed.elapsed() > outage + Duration::from_millis(500)) {
+        if back.zip(ended).is_some_and(|(outage, ended)| ended.elapsed() > outage + Duration::from_millis(500)) {
             break;
         }
         ensure!(began.elapsed() < Duration::from_secs(60), "nobody is promoted");
@@ -54,7 +57,7 @@ async fn main() -> Result<()> {
     assert!(refused + unsure > 0);
 
     // The same store leads to another server now; nobody has told it but the sentinels.
-    let successor = info(&store, "tcp_port").await?;
+    let successor = port(&store).await?;
     println!("the master is on port {successor}");
     assert_ne!(master, successor);
     let role: Vec<redis::Value> = cmd("ROLE").query_async(&mut store.connection()).await?;
@@ -67,8 +70,8 @@ async fn main() -> Result<()> {
     assert!(kept > 0 && kept <= keys.len());
     // All that the new master has answered is there.
     assert!(store.exists(keys[keys.len() - 1]).await?);
-    // Whoever must not lose a write asks for copies: WAIT says how many replicas have what this connection has written. Even so an election
-    // may go wrong; money belongs in a database.
+    // Whoever must not lose a write asks for copies: WAIT says how many replicas have what this connection has written.
+    // Even so an election may go wrong; money belongs in a database.
     let mut own = store.dedicated("guide:write").await?;
     own.set("guide:write:last", "done").await?;
     let copies: i64 = cmd("WAIT").arg(1).arg(5_000).query_async(&mut own).await?;
@@ -76,9 +79,9 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// What the server that the store leads to says of itself.
-async fn info(store: &RedisStore, field: &str) -> Result<String> {
+/// The port of the server that the store leads to, as it says itself.
+async fn port(store: &RedisStore) -> Result<String> {
     let info: String = cmd("INFO").arg("server").query_async(&mut store.connection()).await?;
-    let value = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    Ok(value.context("INFO does not say")?.to_owned())
+    let port = info.lines().find_map(|line| line.strip_prefix("tcp_port:"));
+    Ok(port.context("INFO does not say")?.to_owned())
 }

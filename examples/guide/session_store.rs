@@ -2,8 +2,8 @@
 //!
 //! Needs: a server.
 //!
-//! A session is one value under a random id. Each request reads it and moves its expiry in the same command, so that a session in use stays and one
-//! that is not goes by itself, without a job that cleans up.
+//! A session is one value under a random id. Each request reads it and moves its expiry in the same command, so that a
+//! session in use stays and one that is not goes by itself, without a job that cleans up.
 
 use anyhow::{Result, ensure};
 use redis::{
@@ -33,7 +33,8 @@ async fn main() -> Result<()> {
     let id = log_in(&mut redis, "ada").await?;
     assert!(open(&mut redis, "guessed").await?.is_none());
 
-    // 29 minutes later (we set back the expiry, instead of waiting) the session is used, and lives for another half an hour.
+    // 29 minutes later (we set back the expiry, instead of waiting) the session is used, and lives for another half an
+    // hour.
     redis.expire(key(&id), 60).await?;
     let mut session = open(&mut redis, &id).await?.expect("it is there");
     let IntegerReply(left) = redis.ttl(key(&id)).await? else { panic!("a session without an expiry") };
@@ -52,7 +53,8 @@ async fn main() -> Result<()> {
     assert!(save(&mut redis, &old, &aged).await?);
     assert!(open(&mut redis, &old).await?.is_none());
 
-    // Logged out everywhere. A request that was under way and saves late must not bring the session back: with a plain SET it would.
+    // Logged out everywhere. A request that was under way and saves late must not bring the session back: with a plain
+    // SET it would.
     let other = log_in(&mut redis, "ada").await?;
     assert_eq!(log_out(&mut redis, "ada").await?, 2);
     assert!(!save(&mut redis, &id, &session).await?);

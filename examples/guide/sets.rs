@@ -2,7 +2,8 @@
 //!
 //! Needs: a server.
 //!
-//! A set has no order and no duplicates. Membership is one step however large it is; what combines sets walks the smallest of them.
+//! A set has no order and no duplicates. Membership is one step however large it is; what combines sets walks the
+//! smallest of them.
 
 use anyhow::Result;
 use redis::{AsyncTypedCommands, Client};
@@ -20,7 +21,8 @@ async fn main() -> Result<()> {
     redis.del(&indexes).await?;
     redis.del(&articles.each_ref().map(|(key, _)| *key)).await?;
 
-    // Tags by article, and articles by tag: Redis keeps no index one does not write. One transaction keeps both in step.
+    // Tags by article, and articles by tag: Redis keeps no index one does not write. One transaction keeps both in
+    // step.
     for (key, tags) in &articles {
         let mut write = redis::pipe();
         write.atomic().sadd(*key, tags);
@@ -52,7 +54,8 @@ async fn main() -> Result<()> {
     assert_eq!((common, all), (2, 4));
     println!("articles 1 and 3 share {common} of {all} tags");
 
-    // A result that is wanted often is kept, with an expiry; in a cluster its sets need a common hash tag, see `cluster`.
+    // A result that is wanted often is kept, with an expiry; in a cluster its sets need a common hash tag, see
+    // `cluster`.
     assert_eq!(redis.sinterstore("guide:tagged:common", &["guide:tagged:rust", "guide:tagged:async"]).await?, 2);
     assert!(redis.expire("guide:tagged:common", 60).await?);
     let members = redis.smembers("guide:tagged:common").await?;

@@ -2,8 +2,9 @@
 //!
 //! Needs: a server.
 //!
-//! Each member has a score, and the set is ordered by it at all times: a rank costs the logarithm of the size, so the leaderboard of ten
-//! million players answers as fast as that of ten. A score is a 64-bit float: integers are exact up to 2^53.
+//! Each member has a score, and the set is ordered by it at all times: a rank costs the logarithm of the size, so the
+//! leaderboard of ten million players answers as fast as that of ten. A score is a 64-bit float: integers are exact up
+//! to 2^53.
 
 use anyhow::Result;
 use redis::{AsyncCommands, Client, SortedSetAddOptions, UpdateCheck, aio::MultiplexedConnection};
@@ -42,7 +43,8 @@ async fn main() -> Result<()> {
     // Ties. ZREVRANK puts eve before bob, though they have the same points: among equals it goes by name.
     assert_eq!(redis.zrevrank::<_, _, Option<usize>>(BOARD, "eve").await?, Some(1));
     assert_eq!(redis.zrevrank::<_, _, Option<usize>>(BOARD, "bob").await?, Some(2));
-    // The place as people count it is one more than the players who have more points: both are second, and joe is fourth.
+    // The place as people count it is one more than the players who have more points: both are second, and joe is
+    // fourth.
     for (name, expected) in [("ada", 1), ("bob", 2), ("eve", 2), ("joe", 4)] {
         assert_eq!(place(&mut redis, name).await?, Some(expected));
         println!("{name} has place {expected}");
@@ -65,7 +67,8 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// The place on the board, equal points sharing one. Two calls: between them the board may move, which a glance does not mind.
+/// The place on the board, equal points sharing one. Two calls: between them the board may move, which a glance does
+/// not mind.
 async fn place(redis: &mut MultiplexedConnection, name: &str) -> Result<Option<usize>> {
     let Some(points) = redis.zscore::<_, _, Option<f64>>(BOARD, name).await? else { return Ok(None) };
     let better: usize = redis.zcount(BOARD, format!("({points}"), "+inf").await?;

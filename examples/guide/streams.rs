@@ -2,9 +2,9 @@
 //!
 //! Needs: a server.
 //!
-//! A stream is a log: entries get ids in order and stay until they are trimmed. Each consumer group reads all of it; inside a group each entry goes
-//! to one consumer, and is pending until that one acknowledges it. That is at least once: who dies between the work and the
-//! acknowledgement has done the work, and somebody does it again.
+//! A stream is a log: entries get ids in order and stay until they are trimmed. Each consumer group reads all of it;
+//! inside a group each entry goes to one consumer, and is pending until that one acknowledges it. That is at least
+//! once: who dies between the work and the acknowledgement has done the work, and somebody does it again.
 
 use anyhow::{Result, ensure};
 use redis::aio::MultiplexedConnection;
@@ -21,7 +21,8 @@ const IDLE_MS: usize = 100;
 async fn main() -> Result<()> {
     let mut redis = Client::open(examples::redis_url()?)?.get_multiplexed_async_connection().await?;
     redis.del(ORDERS).await?;
-    // A group begins at an id: 0 is the first entry there is, $ what comes from now on. MKSTREAM, as there may be no stream yet.
+    // A group begins at an id: 0 is the first entry there is, $ what comes from now on. MKSTREAM, as there may be no
+    // stream yet.
     for group in ["billing", "shipping"] {
         redis.xgroup_create_mkstream(ORDERS, group, "0").await?;
     }
@@ -59,7 +60,8 @@ async fn main() -> Result<()> {
     }
     assert_eq!(orders(&claimed), [2, 3, 4]);
     println!("bob claims {:?}", orders(&claimed));
-    // An entry that kills whoever takes it comes back for ever: after some deliveries it belongs aside, for a person to look at.
+    // An entry that kills whoever takes it comes back for ever: after some deliveries it belongs aside, for a person to
+    // look at.
     let pending = redis.xpending_count(ORDERS, "billing", "-", "+", 100).await?.ids;
     assert!(pending.iter().all(|entry| entry.consumer == "bob" && entry.times_delivered == 2));
     redis.xack(ORDERS, "billing", &ids(&claimed)).await?;

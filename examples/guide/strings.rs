@@ -2,8 +2,9 @@
 //!
 //! Needs: a server.
 //!
-//! A string is bytes, up to 512 MiB of them. If they are the digits of an integer it is a counter as well: INCR happens inside the
-//! server, so two clients that count at the same time never lose one, which read-add-write in the client does.
+//! A string is bytes, up to 512 MiB of them. If they are the digits of an integer it is a counter as well: INCR happens
+//! inside the server, so two clients that count at the same time never lose one, which read-add-write in the client
+//! does.
 
 use anyhow::Result;
 use redis::{AsyncTypedCommands, Client, ExistenceCheck, SetExpiry, SetOptions};
@@ -16,7 +17,8 @@ async fn main() -> Result<()> {
         ["guide:job", "guide:views:home", "guide:views:about", "guide:score:ada", "guide:score:bob", "guide:log"];
     redis.del(&keys).await?;
 
-    // NX: only if absent. The first one gets the job, and the expiry frees it should the first one die; see `locks` for the rest.
+    // NX: only if absent. The first one gets the job, and the expiry frees it should the first one die; see `locks` for
+    // the rest.
     let claim = SetOptions::default().conditional_set(ExistenceCheck::NX).with_expiration(SetExpiry::EX(30));
     assert_eq!(redis.set_options("guide:job", "worker-1", claim).await?.as_deref(), Some("OK"));
     let claim = SetOptions::default().conditional_set(ExistenceCheck::NX).with_expiration(SetExpiry::EX(30));

@@ -2,8 +2,8 @@
 //!
 //! Needs: nothing.
 //!
-//! It starts a server of its own, to kill it. No answer in time does not mean that nothing happened: the answer may have been lost, or come later. To
-//! read again does no harm. To count again counts twice.
+//! It starts a server of its own, to kill it. No answer in time does not mean that nothing happened: the answer may
+//! have been lost, or come later. To read again does no harm. To count again counts twice.
 
 use anyhow::Result;
 use examples::RedisServer;
@@ -14,7 +14,8 @@ use std::{thread, time::Duration};
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    // The pauses double, up to a cap, and each is drawn between nothing and that: clients that failed together do not return together.
+    // The pauses double, up to a cap, and each is drawn between nothing and that: clients that failed together do not
+    // return together.
     let policy = RetryPolicy::default()
         .max_attempts(100)
         .base(Duration::from_millis(20))
@@ -34,7 +35,8 @@ async fn main() -> Result<()> {
     store.set("guide:orders", b"0", SetOptions::default()).await?;
     let retrying = Layers::new().retry(policy).over(store.clone())?;
 
-    // The server is away for a moment. The read is repeated until it is back, and whoever reads sees nothing but a longer call.
+    // The server is away for a moment. The read is repeated until it is back, and whoever reads sees nothing but a
+    // longer call.
     server.kill()?;
     assert!(store.get("guide:price").await.is_err());
     let read = tokio::spawn({
@@ -46,7 +48,8 @@ async fn main() -> Result<()> {
     assert_eq!(read.await??.as_deref(), Some(&b"42"[..]));
     println!("the read survived the restart");
 
-    // An ambiguous write: the server stalls for longer than we wait. No answer comes; the order is counted all the same, later.
+    // An ambiguous write: the server stalls for longer than we wait. No answer comes; the order is counted all the
+    // same, later.
     server.pause()?;
     // The layer does not repeat it, although it repeats reads: the error goes to whoever knows what an order is.
     let error = retrying.incr_by("guide:orders", 1).await.expect_err("the server stalls");

@@ -2,9 +2,9 @@
 //!
 //! Needs: a server with TLS.
 //!
-//! `rediss://` encrypts, and the server proves who it is by a certificate that an authority has signed. Inside a company that authority is private,
-//! so the client has to be told of it. A server may ask the same of its clients: then who has no certificate is turned away before it
-//! can so much as guess a password.
+//! `rediss://` encrypts, and the server proves who it is by a certificate that an authority has signed. Inside a
+//! company that authority is private, so the client has to be told of it. A server may ask the same of its clients:
+//! then who has no certificate is turned away before it can so much as guess a password.
 
 use anyhow::{Context, Result};
 use kv_core::{KvStore, SetOptions};
@@ -30,7 +30,8 @@ async fn main() -> Result<()> {
     store.set("guide:sealed", b"letter", SetOptions::default()).await?;
     assert_eq!(store.get("guide:sealed").await?.as_deref(), Some(&b"letter"[..]));
     println!("with both: connected");
-    // The certificate is for the host we named. Behind a tunnel the name differs, and can be given; a wrong one is refused.
+    // The certificate is for the host we named. Behind a tunnel the name differs, and can be given; a wrong one is
+    // refused.
     let wrong = tls.server_name("redis.example.com");
     let error = RedisStore::connect_with(&url, RedisOptions::default().tls(wrong)).await;
     println!("with another name: {}", chain(&error.expect_err("the certificate is for another host")));

@@ -13,7 +13,8 @@ use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Sh
 
 type Series = Arc<Mutex<BTreeMap<String, Arc<AtomicU64>>>>;
 
-/// Counts in memory, and writes the text that Prometheus reads. A histogram is no more than the number of its values here.
+/// Counts in memory, and writes the text that Prometheus reads. A histogram is no more than the number of its values
+/// here.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder(Series);
 
