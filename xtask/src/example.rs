@@ -18,7 +18,7 @@ pub(crate) fn run(sh: &Shell, name: &str, args: &[OsString]) -> Result<()> {
     let names: Vec<_> = examples.iter().map(|example| example.name.as_str()).collect();
     let example = examples.iter().find(|example| example.name == name);
     let example = example.with_context(|| format!("no example {name}: there are {}", names.join(", ")))?;
-    build(sh, &["--package", "examples"], std::slice::from_ref(example))?;
+    build(sh, std::slice::from_ref(example))?;
     start(sh, example, args)
 }
 
@@ -26,9 +26,8 @@ pub(crate) fn run(sh: &Shell, name: &str, args: &[OsString]) -> Result<()> {
 pub(crate) fn all(sh: &Shell) -> Result<()> {
     let examples = examples()?;
     let (chapters, programs): (Vec<_>, Vec<_>) = examples.into_iter().partition(Example::is_chapter);
-    // With the features of `cargo test`, which builds examples too: after it nothing is left to compile.
-    build(sh, &["--workspace", "--all-features"], &chapters)?;
-    build(sh, &["--package", "examples"], &programs)?;
+    build(sh, &chapters)?;
+    build(sh, &programs)?;
     for example in chapters.iter().chain(&programs) {
         // It would go on for as long as a demo should.
         let bounds: &[&str] =
@@ -47,12 +46,17 @@ pub(crate) fn list() -> Result<()> {
     Ok(())
 }
 
-/// Builds examples of one profile. A chapter is short and shows relations: it is not worth minutes of optimisation.
-fn build(sh: &Shell, scope: &[&str], examples: &[Example]) -> Result<()> {
+/// Builds chapters, or programs. A chapter shows relations, and is not worth minutes of optimisation; and with the features of
+/// `cargo test`, which builds examples too, there is nothing left to compile after it.
+fn build(sh: &Shell, examples: &[Example]) -> Result<()> {
     let Some(first) = examples.first() else { return Ok(()) };
-    let release = (!first.is_chapter()).then_some("--release");
+    let scope = if first.is_chapter() {
+        ["--workspace", "--all-features"].as_slice()
+    } else {
+        &["--release", "--package", "examples"]
+    };
     let selected = examples.iter().flat_map(|example| ["--example", &example.name]);
-    keeper::run(cmd!(sh, "cargo build --quiet {release...} {scope...} {selected...}"))
+    keeper::run(cmd!(sh, "cargo build --quiet {scope...} {selected...}"))
 }
 
 /// Starts what the example needs, runs it, and ends what was started.
