@@ -50,8 +50,9 @@ async fn main() -> Result<()> {
     // A large reply: 32 MB are read before the small reply that comes after them. On a pool the small one has a
     // connection to itself.
     let options = RedisOptions::default().deadline(Duration::from_secs(30));
+    let patience = PoolOptions::default().min(2).acquire_timeout(Duration::from_secs(30));
     let one = RedisStore::connect_with(&url, options.clone()).await?;
-    let pool = RedisStore::connect_with(&url, options.pool(PoolOptions::default().min(2))).await?;
+    let pool = RedisStore::connect_with(&url, options.pool(patience)).await?;
     one.set_px("guide:large", &vec![0; 32 << 20], Duration::from_secs(60)).await?;
     for (name, store, overtakes) in [("one connection", &one, false), ("a pool", &pool, true)] {
         let began = Instant::now();
