@@ -72,7 +72,14 @@ async fn main() -> Result<()> {
     assert!(store.exists(keys[keys.len() - 1]).await?);
     // Whoever must not lose a write asks for copies: WAIT says how many replicas have what this connection has written.
     // Even so an election may go wrong; money belongs in a database.
-    let mut own = store.dedicated("guide:write").await?;
+    // A new connection asks the sentinels, who may disagree for a moment yet.
+    let mut own = loop {
+        match store.dedicated("guide:write").await {
+            Ok(own) => break own,
+            Err(error) => ensure!(began.elapsed() < Duration::from_secs(60), "{error}"),
+        }
+        sleep(Duration::from_millis(20)).await;
+    };
     own.set("guide:write:last", "done").await?;
     let copies: i64 = cmd("WAIT").arg(1).arg(5_000).query_async(&mut own).await?;
     println!("WAIT: on {copies} replica(s)");
