@@ -20,10 +20,10 @@ for _, holder in ipairs(over) do
 end
 local count = tonumber(string.match(ARGV[1], ":(%d+)$"))
 -- Whoever asks again is not two.
-used = redis.call("ZSCORE", KEYS[1], ARGV[1]) and used - count or used
-local free = tonumber(ARGV[3]) - used
+local held = redis.call("ZSCORE", KEYS[1], ARGV[1]) and count or 0
+local free = tonumber(ARGV[3]) - used + held
 if count <= free then
-  redis.call("ZADD", KEYS[1], 0 - used - count, "", now + ARGV[2], ARGV[1])
+  redis.call("ZADD", KEYS[1], held - used - count, "", now + ARGV[2], ARGV[1])
 elseif #over > 0 then
   redis.call("ZADD", KEYS[1], 0 - used, "")
 end
