@@ -7,7 +7,7 @@ use kv_core::{
 };
 use kv_redis::{RedisOptions, RedisStore};
 use redis_cache::{Cache, CacheOptions};
-use redis_compress::{CompressOptions, Gzip};
+use redis_compress::{CompressOptions, Compressor};
 use redis_lock::{LockManager, LockOptions};
 use redis_ratelimit::{Quota, RateLimitOptions, RateLimiter};
 use std::{sync::Arc, time::Duration};
@@ -51,10 +51,10 @@ async fn options_that_cannot_be_are_refused_by_name() {
     names(cache(CacheOptions::default().ttl_jitter(f64::NAN)), "ttl_jitter");
     names(cache(CacheOptions::default().prefix("")), "prefix");
 
-    names(Gzip::new(CompressOptions::default().level(0)), "level");
-    names(Gzip::new(CompressOptions::default().level(10)), "level");
-    names(Gzip::new(CompressOptions::default().min_saving_percent(100)), "min_saving_percent");
-    names(Gzip::new(CompressOptions::default().max_decompressed(0)), "max_decompressed");
+    names(Compressor::new(CompressOptions::default().level(0)), "level");
+    names(Compressor::new(CompressOptions::default().level(10)), "level");
+    names(Compressor::new(CompressOptions::default().min_saving_percent(100)), "min_saving_percent");
+    names(Compressor::new(CompressOptions::default().max_decompressed(0)), "max_decompressed");
 
     let zero = RedisOptions::default().deadline(Duration::ZERO);
     names(RedisStore::connect_with("redis://127.0.0.1:1", zero).await, "deadline");

@@ -23,7 +23,7 @@ use anyhow::Result;
 use kv_core::{KvStore, MemoryStore, Transform};
 use kv_redis::RedisStore;
 use redis_cache::{Cache, CacheOptions};
-use redis_compress::{CompressOptions, Gzip};
+use redis_compress::{CompressOptions, Compressor};
 use redis_lock::{LockError, LockManager, LockOptions};
 use redis_ratelimit::{Decision, Quota, RateLimitOptions, RateLimiter};
 use std::{process::ExitCode, sync::Arc, time::Duration};
@@ -66,8 +66,8 @@ async fn open_store(redis: Option<&str>) -> kv_core::Result<Arc<dyn KvStore>> {
 }
 
 /// The transform that every cached value goes through.
-fn compression() -> kv_core::Result<Gzip> {
-    Gzip::new(CompressOptions::default())
+fn compression() -> kv_core::Result<Compressor> {
+    Compressor::new(CompressOptions::default())
 }
 
 impl Storefront {

@@ -4,7 +4,7 @@ use super::{Database, with};
 use crate::backend::{Backend, eventually, on_every_backend};
 use kv_core::{SetOptions, Ttl};
 use redis_cache::{Cache, CacheOptions, Lookup};
-use redis_compress::{CompressOptions, Gzip};
+use redis_compress::{CompressOptions, Compressor};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 
@@ -159,7 +159,7 @@ async fn nobody_reads_half_of_it(backend: &Backend) {
 }
 
 async fn what_the_transform_makes_small_is_whole(backend: &Backend) {
-    let cache = with(backend, options().transform(Arc::new(Gzip::new(CompressOptions::default()).unwrap())));
+    let cache = with(backend, options().transform(Arc::new(Compressor::new(CompressOptions::default()).unwrap())));
     load(&cache, large('1')).await;
     let entry = backend.store.get("cache:{k}").await.unwrap().unwrap();
     assert!(entry[2] == 1 && entry.len() < 200, "{} bytes", entry.len());

@@ -1,27 +1,29 @@
-use crate::{CompressOptions, Gzip, mark};
+use crate::{CompressOptions, Compressor, offload::offload, stored};
 use async_trait::async_trait;
 use bytes::Bytes;
 use kv_core::{
     BlockingStore, Capabilities, KvStore, PubSub, Replication, Result, ScanStore, ScriptStore, SetOptions, Tracking,
     Ttl,
 };
-use std::{borrow::Cow, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// A store that compresses the values of a store.
 ///
-/// `get`, `set`, `mget` and `mset` compress. Everything else passes through: counters work because short values stay as they are,
-/// while scripts and messages see and write the bytes as stored. A pattern that writes through scripts takes [`Gzip`] as its
-/// transform instead.
+/// `get`, `set`, `mget` and `mset` compress, and cost no round trip of their own. Everything else passes through: counters work because short values
+/// stay as they are, while scripts, lists and messages see and write the bytes as stored. A pattern that writes through
+/// scripts takes [`Compressor`] as its transform instead.
+///
+/// A damaged value is [`Corrupt`](kv_core::ErrorKind::Corrupt), and fails an `mget` it is part of.
 #[derive(Clone, Debug)]
 pub struct Compressed<S> {
     store: S,
-    gzip: Gzip,
+    compressor: Arc<Compressor>,
 }
 
 impl<S: KvStore> Compressed<S> {
     /// Wraps a store; [`InvalidConfig`](kv_core::ErrorKind::InvalidConfig) names the option that cannot be.
     pub fn new(store: S, options: CompressOptions) -> Result<Self> {
-        Ok(Self { store, gzip: Gzip::new(options)? })
+        Ok(Self { store, compressor: Arc::new(Compressor::of_store(options)?) })
     }
 
     /// The store beneath.
@@ -29,15 +31,35 @@ impl<S: KvStore> Compressed<S> {
         &self.store
     }
 
-    fn read(&self, stored: Bytes) -> Result<Bytes> {
-        Ok(mark::read(&stored, &self.gzip)?.map_or(stored, Bytes::from))
+    fn is_much(&self, work: usize) -> bool {
+        work >= self.compressor.options().offload_from
+    }
+
+    /// What is to be stored, `None` for the value as it is.
+    async fn write(&self, value: &[u8]) -> Result<Option<Vec<u8>>> {
+        if !self.is_much(stored::work_to_write(value, &self.compressor)) {
+            return stored::write(value, &self.compressor);
+        }
+        let (value, compressor) = (value.to_vec(), self.compressor.clone());
+        offload(move || stored::write(&value, &compressor)).await
+    }
+
+    async fn read(&self, stored: Bytes) -> Result<Bytes> {
+        if !self.is_much(stored::work_to_read(&stored, &self.compressor)) {
+            return stored::read(stored, &self.compressor);
+        }
+        let compressor = self.compressor.clone();
+        offload(move || stored::read(stored, &compressor)).await
     }
 }
 
 #[async_trait]
 impl<S: KvStore> KvStore for Compressed<S> {
     async fn get(&self, key: &str) -> Result<Option<Bytes>> {
-        self.store.get(key).await?.map(|stored| self.read(stored)).transpose()
+        match self.store.get(key).await? {
+            Some(stored) => self.read(stored).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     async fn get_range(&self, key: &str, offset: usize, len: usize) -> Result<Bytes> {
@@ -45,8 +67,8 @@ impl<S: KvStore> KvStore for Compressed<S> {
     }
 
     async fn set(&self, key: &str, value: &[u8], options: SetOptions) -> Result<bool> {
-        let stored = mark::write(value, &self.gzip)?;
-        self.store.set(key, &stored, options).await
+        let stored = self.write(value).await?;
+        self.store.set(key, stored.as_deref().unwrap_or(value), options).await
     }
 
     async fn delete(&self, keys: &[&str]) -> Result<u64> {
@@ -70,14 +92,28 @@ impl<S: KvStore> KvStore for Compressed<S> {
     }
 
     async fn mget(&self, keys: &[&str]) -> Result<Vec<Option<Bytes>>> {
-        let stored = self.store.mget(keys).await?;
-        stored.into_iter().map(|stored| stored.map(|stored| self.read(stored)).transpose()).collect()
+        let found = self.store.mget(keys).await?;
+        let work = found.iter().flatten().map(|stored| stored::work_to_read(stored, &self.compressor));
+        let is_much = self.is_much(work.fold(0, usize::saturating_add));
+        let compressor = self.compressor.clone();
+        let read = move || {
+            let read = |stored: Option<Bytes>| stored.map(|stored| stored::read(stored, &compressor)).transpose();
+            found.into_iter().map(read).collect()
+        };
+        if is_much { offload(read).await } else { read() }
     }
 
     async fn mset(&self, entries: &[(&str, &[u8])], ttl: Option<Duration>) -> Result<()> {
-        let stored: Vec<(&str, Cow<'_, [u8]>)> =
-            entries.iter().map(|(key, value)| Ok((*key, mark::write(value, &self.gzip)?))).collect::<Result<_>>()?;
-        let stored: Vec<(&str, &[u8])> = stored.iter().map(|(key, value)| (*key, &**value)).collect();
+        let work = entries.iter().map(|(_, value)| stored::work_to_write(value, &self.compressor));
+        let stored: Vec<Option<Vec<u8>>> = if self.is_much(work.fold(0, usize::saturating_add)) {
+            let values: Vec<Vec<u8>> = entries.iter().map(|(_, value)| value.to_vec()).collect();
+            let compressor = self.compressor.clone();
+            offload(move || values.iter().map(|value| stored::write(value, &compressor)).collect()).await?
+        } else {
+            entries.iter().map(|(_, value)| stored::write(value, &self.compressor)).collect::<Result<_>>()?
+        };
+        let entries = entries.iter().zip(&stored);
+        let stored: Vec<_> = entries.map(|((key, value), stored)| (*key, stored.as_deref().unwrap_or(value))).collect();
         self.store.mset(&stored, ttl).await
     }
 
