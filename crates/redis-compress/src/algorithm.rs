@@ -46,7 +46,7 @@ impl Algorithm {
     /// The level where none is asked for, and the highest there is; 0 where there are none.
     pub(crate) fn levels(self) -> (u32, u32) {
         match self {
-            Self::Gzip => (6, 9),
+            Self::Gzip => (5, 9),
             #[cfg(feature = "zstd")]
             Self::Zstd => (3, 22),
             #[cfg(feature = "lz4")]

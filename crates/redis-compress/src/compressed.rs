@@ -37,17 +37,11 @@ impl<S: KvStore> Compressed<S> {
 
     /// What is to be stored, `None` for the value as it is.
     async fn write(&self, value: &[u8]) -> Result<Option<Vec<u8>>> {
-        if !self.is_much(stored::work_to_write(value, &self.compressor)) {
-            return stored::write(value, &self.compressor);
-        }
         let (value, compressor) = (value.to_vec(), self.compressor.clone());
         offload(move || stored::write(&value, &compressor)).await
     }
 
     async fn read(&self, stored: Bytes) -> Result<Bytes> {
-        if !self.is_much(stored::work_to_read(&stored, &self.compressor)) {
-            return stored::read(stored, &self.compressor);
-        }
         let compressor = self.compressor.clone();
         offload(move || stored::read(stored, &compressor)).await
     }
@@ -56,10 +50,12 @@ impl<S: KvStore> Compressed<S> {
 #[async_trait]
 impl<S: KvStore> KvStore for Compressed<S> {
     async fn get(&self, key: &str) -> Result<Option<Bytes>> {
-        match self.store.get(key).await? {
-            Some(stored) => self.read(stored).await.map(Some),
-            None => Ok(None),
+        let Some(stored) = self.store.get(key).await? else { return Ok(None) };
+        if self.is_much(stored::work_to_read(&stored, &self.compressor)) {
+            // Boxed, because a future is moved, however little of it is needed.
+            return Box::pin(self.read(stored)).await.map(Some);
         }
+        stored::read(stored, &self.compressor).map(Some)
     }
 
     async fn get_range(&self, key: &str, offset: usize, len: usize) -> Result<Bytes> {
@@ -67,7 +63,11 @@ impl<S: KvStore> KvStore for Compressed<S> {
     }
 
     async fn set(&self, key: &str, value: &[u8], options: SetOptions) -> Result<bool> {
-        let stored = self.write(value).await?;
+        let stored = if self.is_much(stored::work_to_write(value, &self.compressor)) {
+            Box::pin(self.write(value)).await?
+        } else {
+            stored::write(value, &self.compressor)?
+        };
         self.store.set(key, stored.as_deref().unwrap_or(value), options).await
     }
 

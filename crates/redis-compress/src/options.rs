@@ -9,7 +9,7 @@ use kv_core::{Error, Result};
 pub struct CompressOptions {
     /// How values are written; all that are compiled in are read. Default: gzip.
     pub algorithm: Algorithm,
-    /// 1 (fast) to the algorithm's highest (small); `None` is 6 for gzip and 3 for zstd. Default: `None`.
+    /// 1 (fast) to the algorithm's highest (small); `None` is 5 for gzip and 3 for zstd. Default: `None`.
     pub level: Option<u32>,
     /// Values below this size, in bytes, are left as they are; `usize::MAX` leaves all. Default: 1 KiB.
     pub threshold: usize,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::compress;
 use crate::histogram::Histogram;
 use crate::lock;
 use crate::near;
@@ -48,6 +49,17 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
     near::MISS,
     near::INSERT,
     near::INSERT_2,
+    compress::WRITE_1K,
+    compress::WRITE_4K,
+    compress::WRITE_100K,
+    compress::READ_1K,
+    compress::READ_4K,
+    compress::READ_100K,
+    compress::NOISE,
+    compress::SMALL,
+    compress::LEVELS_1K,
+    compress::LEVELS_4K,
+    compress::LEVELS_64K,
 ];
 
 /// Long enough for what takes microseconds.
