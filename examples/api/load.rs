@@ -1,7 +1,7 @@
 //! Clients of the service, each on several connections.
 
-use crate::connection::{Answer, Connection};
 use anyhow::{Context, Result, ensure};
+use examples::http::{Answer, Connection};
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
     task::JoinSet,

@@ -3,7 +3,6 @@
 //! The service comes first, and is what one would copy; the rest drives it and checks what it did.
 
 mod args;
-mod connection;
 mod load;
 
 use crate::{

@@ -1,6 +1,7 @@
 // The front page: its code is compiled and run as a doc test.
 #![doc = include_str!("../../README.md")]
 
+pub mod http;
 mod recorder;
 mod redis_server;
 mod slow_database;

@@ -34,12 +34,21 @@ pub(crate) fn all(sh: &Shell) -> Result<()> {
             "storefront" => &["--requests", "20000", "--clients", "8"],
             // There is nothing in a new server to report on.
             "compress_report" => &["--demo"],
+            "axum_service" => &["--check"],
             _ => &[],
         };
-        let bounds: Vec<_> = bounds.iter().map(Into::into).collect();
+        let mut bounds: Vec<OsString> = bounds.iter().map(Into::into).collect();
+        if example.name == "axum_service" && has_browser(sh) {
+            bounds.extend(["--browser".into(), workspace::target().join("xtask/axum_service.png").into()]);
+        }
         start(sh, example, &bounds).with_context(|| format!("example {}", example.name))?;
     }
     Ok(())
+}
+
+/// Whether a page can be looked at as people do. Nobody has to have a browser to work on this.
+fn has_browser(sh: &Shell) -> bool {
+    cmd!(sh, "chromedriver --version").quiet().ignore_stdout().ignore_stderr().run().is_ok()
 }
 
 /// Prints what there is, in reading order.
