@@ -49,7 +49,7 @@ impl Browser {
         // The sandbox has no use for the one page, and does not start as root.
         let quiet =
             ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"];
-        let args: Vec<_> = quiet.into_iter().chain(["--no-first-run", "--window-size=1000,520"]).collect();
+        let args: Vec<_> = quiet.into_iter().chain(["--no-first-run", "--window-size=1000,600"]).collect();
         let wanted = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": args}}}});
         let mut browser = Self { driver, session: String::new(), _child: child };
         let session = browser.call("POST", "", &wanted).await?;
