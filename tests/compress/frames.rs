@@ -50,6 +50,9 @@ fn no_frame_can_be_cut_or_go_on() {
             is_refused(compressor.revert(&frame[..cut]), &format!("{compressor:?} cut at {cut}"));
         }
         is_refused(compressor.revert(&[&frame[..], b"x"].concat()), "a byte more");
+        for length in 1..40 {
+            is_refused(compressor.revert(&[&frame[..1], &vec![0; length]].concat()), "zeros");
+        }
         is_refused(compressor.revert(&[&frame[..], &frame[1..]].concat()), "two frames");
     }
 }

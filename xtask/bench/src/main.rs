@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: ratios to the least code that does the same, measured side by side.
 
+mod cache;
 mod compress;
 mod flags;
 mod histogram;

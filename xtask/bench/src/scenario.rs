@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::cache;
 use crate::compress;
 use crate::histogram::Histogram;
 use crate::lock;
@@ -44,6 +45,11 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
     ratelimit::CHECK_64,
     ratelimit::CHECK_64_KEYS,
     ratelimit::LOCAL,
+    cache::GET,
+    cache::GET_64,
+    cache::GET_JSON,
+    cache::GET_JSON_64,
+    cache::STAMPEDE,
     near::HIT,
     near::HIT_2,
     near::MISS,

@@ -1,0 +1,49 @@
+//! Reads of a cache through its store, against the least code that reads and decodes the same; and many who want what is not there.
+
+mod reads;
+mod stampede;
+
+use anyhow::Result;
+
+use crate::pin::Placement;
+use crate::scenario::{BoxFuture, Contenders, Scenario, TURN};
+use crate::stage::Stage;
+use reads::Form;
+
+pub(crate) const GET: Scenario =
+    cache("cache-get", "one task reads 100 bytes that are there", Placement::Same, |url| {
+        reads::contenders(url, Form::Bytes, 1)
+    });
+
+pub(crate) const GET_64: Scenario =
+    cache("cache-get-64", "64 tasks read 100 bytes each that are there", Placement::Split, |url| {
+        reads::contenders(url, Form::Bytes, 64)
+    });
+
+pub(crate) const GET_JSON: Scenario =
+    cache("cache-get-json", "one task reads a record that is there", Placement::Same, |url| {
+        reads::contenders(url, Form::Json, 1)
+    });
+
+pub(crate) const GET_JSON_64: Scenario =
+    cache("cache-get-json-64", "64 tasks read a record each that is there", Placement::Split, |url| {
+        reads::contenders(url, Form::Json, 64)
+    });
+
+/// An operation is all of them.
+pub(crate) const STAMPEDE: Scenario = cache(
+    "cache-stampede",
+    "2,000 tasks want a key that is not there, and takes 50 ms to load",
+    Placement::Split,
+    stampede::contenders,
+);
+
+const fn cache(
+    name: &'static str,
+    about: &'static str,
+    pin: Placement,
+    contenders: fn(String) -> BoxFuture<'static, Result<Contenders>>,
+) -> Scenario {
+    let crates = &["redis", "tokio", "moka", "kv-redis", "redis-cache"];
+    Scenario { name, about, pin, turn: TURN, crates, stage: Stage::Server, contenders }
+}
