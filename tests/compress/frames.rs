@@ -53,6 +53,8 @@ fn no_frame_can_be_cut_or_go_on() {
         for length in 1..40 {
             is_refused(compressor.revert(&[&frame[..1], &vec![0; length]].concat()), "zeros");
         }
+        let nothing = [&frame[..1], &gzip(b"", 6)].concat();
+        is_refused(compressor.revert(&nothing), "a member of nothing");
         is_refused(compressor.revert(&[&frame[..], &frame[1..]].concat()), "two frames");
     }
 }

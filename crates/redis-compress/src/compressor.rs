@@ -81,13 +81,15 @@ impl Compressor {
     pub(crate) fn expand(&self, frame: &[u8]) -> Result<Vec<u8>> {
         let (&id, body) = frame.split_first().ok_or_else(|| corrupt("ends within the mark"))?;
         let max = self.options.max_decompressed;
-        match Algorithm::of_id(id)? {
-            Algorithm::Gzip => gzip::gunzip(body, max),
+        let plain = match Algorithm::of_id(id)? {
+            Algorithm::Gzip => gzip::gunzip(body, max)?,
             #[cfg(feature = "zstd")]
-            Algorithm::Zstd => checksum::behind(body, |frame| zstd::read(frame, &self.options.dictionaries, max)),
+            Algorithm::Zstd => checksum::behind(body, |frame| zstd::read(frame, &self.options.dictionaries, max))?,
             #[cfg(feature = "lz4")]
-            Algorithm::Lz4 => checksum::behind(body, |block| lz4::read(block, max)),
-        }
+            Algorithm::Lz4 => checksum::behind(body, |block| lz4::read(block, max))?,
+        };
+        // Nobody compresses nothing, but zeros in place of a frame may say so, with the sum of nothing.
+        if plain.is_empty() { Err(corrupt("nothing in it")) } else { Ok(plain) }
     }
 
     /// How large the value is at most, as what is read claims; it is held to it.
