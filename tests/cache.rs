@@ -15,6 +15,7 @@ use tokio::sync::{Notify, oneshot};
 
 mod away;
 mod history;
+mod hot;
 mod many;
 mod near;
 mod overload;

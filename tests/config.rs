@@ -6,7 +6,7 @@ use kv_core::{
     ScriptStore, SetOptions, Tracking, Ttl,
 };
 use kv_redis::{RedisOptions, RedisStore};
-use redis_cache::{Cache, CacheOptions};
+use redis_cache::{Cache, CacheOptions, HotKeyOptions, NearOptions};
 use redis_compress::{CompressOptions, Compressor};
 use redis_lock::{LockManager, LockOptions};
 use redis_ratelimit::{Quota, RateLimitOptions, RateLimiter};
@@ -50,6 +50,12 @@ async fn options_that_cannot_be_are_refused_by_name() {
     names(cache(CacheOptions::default().ttl_jitter(1.5)), "ttl_jitter");
     names(cache(CacheOptions::default().ttl_jitter(f64::NAN)), "ttl_jitter");
     names(cache(CacheOptions::default().prefix("")), "prefix");
+    names(cache(CacheOptions::default().near(NearOptions::default().hot_only(true))), "hot_only");
+    let hot = |options| cache(CacheOptions::default().hot_keys(options));
+    names(hot(HotKeyOptions::default().tracked(0)), "tracked");
+    names(hot(HotKeyOptions::default().rate(f64::NAN)), "rate");
+    names(hot(HotKeyOptions::default().half_life(Duration::ZERO)), "half_life");
+    names(hot(HotKeyOptions::default().sample(0)), "sample");
 
     names(Compressor::new(CompressOptions::default().level(0)), "level");
     names(Compressor::new(CompressOptions::default().level(10)), "level");

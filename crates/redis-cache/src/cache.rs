@@ -3,6 +3,7 @@ use crate::{
     away::Patience,
     clock::ServerClock,
     flight::Flights,
+    hot::{HotKey, HotKeys},
     kept::Kept,
     lease::Keys,
     near::{Near, Teller},
@@ -33,6 +34,7 @@ pub(crate) struct Inner<V> {
     pub(crate) permits: Permits,
     /// What this process keeps, if it does.
     pub(crate) near: Option<Near<V, Kept>>,
+    pub(crate) hot: Option<HotKeys>,
     pub(crate) tracked: Tracked,
 }
 
@@ -59,6 +61,7 @@ impl<V> Cache<V> {
         let keys = Keyspace::new(&options.prefix)?;
         let permits = Permits::new(&options);
         let near = options.near.clone().map(Near::new);
+        let hot = options.hot_keys.clone().map(HotKeys::new);
         // Until it is heard what others change.
         if let Some(near) = &near {
             near.link_down(Teller::Caches);
@@ -79,7 +82,9 @@ impl<V> Cache<V> {
             versions: Versions::default(),
         };
         let (flights, refreshes, tracked) = (Flights::default(), Refreshes::default(), Tracked::default());
-        Ok(Self { inner: Arc::new(Inner { remote: Arc::new(remote), flights, refreshes, permits, near, tracked }) })
+        Ok(Self {
+            inner: Arc::new(Inner { remote: Arc::new(remote), flights, refreshes, permits, near, hot, tracked }),
+        })
     }
 
     /// What the cache did since it was built.
@@ -91,6 +96,12 @@ impl<V> Cache<V> {
             stats.near_evictions = near.evictions();
         }
         stats
+    }
+
+    /// The keys that this process reads most, the hottest first; none without [`hot_keys`](CacheOptions::hot_keys). No round trip.
+    #[doc(alias = "top-k")]
+    pub fn hot_keys(&self) -> Vec<HotKey> {
+        self.inner.hot.as_ref().map(HotKeys::list).unwrap_or_default()
     }
 }
 

@@ -17,6 +17,9 @@ impl<V> Inner<V> {
     /// What this process knows of a key, and what is to be done with it. No round trip.
     #[inline]
     pub(crate) fn kept(&self, id: &str) -> Option<(Found<V>, Freshness)> {
+        if let Some(hot) = &self.hot {
+            hot.read(id);
+        }
         let hit = self.near.as_ref()?.get(id)?;
         let (times, options) = (hit.meta.stamp.times, &self.remote.options);
         let left = hit.meta.fresh_until.saturating_duration_since(hit.now);
@@ -41,7 +44,9 @@ impl<V> Inner<V> {
         if let (Some(near), Some(epoch), Some(now)) = (&self.near, epoch, self.remote.clock.now()) {
             let times = found.stamp.times;
             let left = (times.loaded_at + u64::from(times.fresh_for)).saturating_sub(now);
-            let fresh_until = Instant::now() + Duration::from_millis(left);
+            let is_hot = !near.is_for_hot_keys() || self.hot.as_ref().is_some_and(|hot| hot.is_hot(id));
+            // What is over is not kept, and takes away what was there before it.
+            let fresh_until = Instant::now() + Duration::from_millis(if is_hot { left } else { 0 });
             near.insert(
                 id,
                 epoch,

@@ -14,6 +14,7 @@ mod flight;
 mod found;
 mod generations;
 mod guard;
+mod hot;
 mod kept;
 mod lease;
 mod load;
@@ -46,6 +47,7 @@ pub use {
     error::CacheError,
     found::Lookup,
     guard::Guard,
+    hot::{HotKey, HotKeyOptions},
     near::{NearOptions, WhileLinkDown},
     options::CacheOptions,
     script::SCRIPTS,

@@ -152,6 +152,11 @@ impl<V, M: Copy> Near<V, M> {
         self.options.tracking
     }
 
+    /// Whether what is not hot is left out.
+    pub(crate) fn is_for_hot_keys(&self) -> bool {
+        self.options.hot_only
+    }
+
     /// The bytes in use, by the weights given and what an entry costs by itself.
     pub(crate) fn bytes(&self) -> u64 {
         self.map.weight()

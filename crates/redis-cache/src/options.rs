@@ -1,4 +1,4 @@
-use crate::{Guard, NearOptions, WhenAway};
+use crate::{Guard, HotKeyOptions, NearOptions, WhenAway};
 use kv_core::{BreakerOptions, Error, Result, Transform};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
@@ -60,6 +60,9 @@ pub struct CacheOptions {
     /// What this process keeps of what it has read, decoded, and told of what other processes invalidate. Default: nothing.
     #[doc(alias("L1", "client side cache"))]
     pub near: Option<NearOptions>,
+    /// Finds the keys that this process reads most, for [`hot_keys`](crate::Cache::hot_keys) and [`NearOptions::hot_only`]. Default: no.
+    #[doc(alias = "top-k")]
+    pub hot_keys: Option<HotKeyOptions>,
     /// Knows of keys that cannot exist, so that no loader is asked for them, such as a [`BloomGuard`](crate::BloomGuard). Default: none.
     #[doc(alias = "bloom filter")]
     pub guard: Option<Arc<dyn Guard>>,
@@ -95,6 +98,7 @@ impl Default for CacheOptions {
             breaker: Some(BreakerOptions::default()),
             when_away: WhenAway::Load,
             near: None,
+            hot_keys: None,
             guard: None,
             schema: 0,
             part_bytes: 1 << 20,
@@ -237,6 +241,13 @@ impl CacheOptions {
         self
     }
 
+    /// Sets [`hot_keys`](Self::hot_keys).
+    #[must_use]
+    pub fn hot_keys(mut self, options: impl Into<Option<HotKeyOptions>>) -> Self {
+        self.hot_keys = options.into();
+        self
+    }
+
     /// Sets [`guard`](Self::guard).
     #[must_use]
     pub fn guard(mut self, guard: Arc<dyn Guard>) -> Self {
@@ -308,6 +319,10 @@ impl CacheOptions {
             return invalid("budget must not be zero".into());
         }
         self.near.as_ref().map_or(Ok(()), NearOptions::check)?;
+        self.hot_keys.as_ref().map_or(Ok(()), HotKeyOptions::check)?;
+        if self.hot_keys.is_none() && self.near.as_ref().is_some_and(|near| near.hot_only) {
+            return invalid("near.hot_only must come with hot_keys".into());
+        }
         if self.transform.as_ref().is_some_and(|transform| transform.id() == 0) {
             return invalid("transform must not have the id 0".into());
         }

@@ -25,6 +25,10 @@ pub struct NearOptions {
     #[doc(alias = "CLIENT TRACKING")]
     #[doc(alias = "client-side caching")]
     pub tracking: bool,
+    /// Whether only hot keys are kept, see [`CacheOptions::hot_keys`](crate::CacheOptions::hot_keys): a small part of what is read, and most of the
+    /// reads of it. Default: no.
+    #[doc(alias = "promotion")]
+    pub hot_only: bool,
 }
 
 /// What is served from the process while invalidations cannot be heard.
@@ -55,6 +59,7 @@ impl Default for NearOptions {
             max_age: Duration::from_secs(60),
             while_link_down: WhileLinkDown::default(),
             tracking: false,
+            hot_only: false,
         }
     }
 }
@@ -85,6 +90,13 @@ impl NearOptions {
     #[must_use]
     pub fn tracking(mut self, tracking: bool) -> Self {
         self.tracking = tracking;
+        self
+    }
+
+    /// Sets [`hot_only`](Self::hot_only).
+    #[must_use]
+    pub fn hot_only(mut self, hot_only: bool) -> Self {
+        self.hot_only = hot_only;
         self
     }
 

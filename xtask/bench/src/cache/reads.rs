@@ -62,6 +62,11 @@ pub(super) fn contenders(url: String, form: Form, tasks: usize) -> BoxFuture<'st
                 ClosedLoop::boxed("GET", GET, keys("bytes:").map(|key| Bare { floor: floor.clone(), key }).collect()),
                 ClosedLoop::boxed("get", GET, keys("").map(|key| Get { cache: bytes.clone(), key }).collect()),
                 ClosedLoop::boxed(
+                    "kv-redis",
+                    GET,
+                    keys("bytes:").map(|key| Kv { store: store.clone(), key }).collect(),
+                ),
+                ClosedLoop::boxed(
                     "get_or_load",
                     GET,
                     keys("").map(|key| GetOrLoad { cache: bytes.clone(), key }).collect(),
@@ -159,6 +164,18 @@ impl<V: Send + Sync + 'static> Operation for GetOrLoad<V> {
     async fn run(&mut self) -> Result<()> {
         let load = || async { Err(io::Error::other("nothing is to be loaded")) };
         ensure!(black_box(self.cache.get_or_load(&self.key, load).await?).is_some(), "it is there");
+        Ok(())
+    }
+}
+
+struct Kv {
+    store: Arc<dyn KvStore>,
+    key: String,
+}
+
+impl Operation for Kv {
+    async fn run(&mut self) -> Result<()> {
+        ensure!(black_box(self.store.get(&self.key).await?).is_some(), "it is there");
         Ok(())
     }
 }
