@@ -18,6 +18,8 @@ mod history;
 mod hot;
 mod many;
 mod near;
+#[cfg(feature = "obs")]
+mod observed;
 mod overload;
 mod parts;
 mod shared;

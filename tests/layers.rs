@@ -4,7 +4,7 @@ mod concurrency;
 mod forwarding;
 mod namespaced;
 #[cfg(feature = "obs")]
-mod observed;
+pub(crate) mod observed;
 mod tries;
 
 use crate::backend::Backend;

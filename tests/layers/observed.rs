@@ -16,9 +16,9 @@ use tracing::{
 
 /// What was counted and how often something was measured, by name and labels; and every field of every span.
 #[derive(Clone, Debug, Default)]
-struct Seen {
+pub(crate) struct Seen {
     metrics: Arc<Mutex<BTreeMap<String, u64>>>,
-    fields: Arc<Mutex<Vec<String>>>,
+    pub(crate) fields: Arc<Mutex<Vec<String>>>,
 }
 
 struct Metric(Seen, String);
@@ -48,7 +48,7 @@ impl Seen {
         Arc::new(Metric(self.clone(), format!("{} {}", key.name(), labels.join(" "))))
     }
 
-    fn count(&self, metric: &str) -> u64 {
+    pub(crate) fn count(&self, metric: &str) -> u64 {
         self.metrics.lock().unwrap().get(metric).copied().unwrap_or(0)
     }
 }
@@ -92,7 +92,7 @@ impl Subscriber for Seen {
 }
 
 /// Runs a case on one thread, with all it tells collected.
-fn watch(case: impl Future<Output = ()>) -> Seen {
+pub(crate) fn watch(case: impl Future<Output = ()>) -> Seen {
     let seen = Seen::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     tracing::subscriber::with_default(seen.clone(), || {

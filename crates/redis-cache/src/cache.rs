@@ -76,8 +76,8 @@ impl<V> Cache<V> {
             keys,
             news: Newsroom::new(&options.prefix),
             patience: Patience::new(&options)?,
+            counters: Counters::new(&options.prefix),
             options,
-            counters: Counters::default(),
             clock: ServerClock::default(),
             versions: Versions::default(),
         };

@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 use tokio::{task::JoinHandle, time::timeout};
+use tracing::Instrument;
 
 /// What a caller's loader returned: the load itself, not begun.
 pub(crate) type Loading<V> = Pin<Box<dyn Future<Output = Result<Option<V>, CacheError>> + Send>>;
@@ -147,7 +148,13 @@ impl<V: Send + Sync + 'static> Inner<V> {
     async fn run_loader(&self, loading: Loading<V>, lease: Option<(&Keys, &Lease)>) -> Outcome<V> {
         self.remote.counters.loads.count();
         let _heart = lease.map(|(keys, lease)| Heartbeat::of(self.remote.clone(), keys, lease));
-        Ok(self.in_time(loading).await?.map(Arc::new))
+        #[cfg(feature = "obs")]
+        let began = tokio::time::Instant::now();
+        let span = tracing::debug_span!("cache_load", cache = self.remote.options.prefix);
+        let brought = self.in_time(loading.instrument(span)).await;
+        #[cfg(feature = "obs")]
+        self.remote.counters.load_seconds.record(began.elapsed());
+        Ok(brought?.map(Arc::new))
     }
 
     /// Runs what a caller brought in a task of its own, so that its panic or its time-out ends nothing else.

@@ -48,37 +48,51 @@ impl CacheStats {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counters {
     pub(crate) near_hits: Counter,
     pub(crate) hits: Counter,
     pub(crate) null_hits: Counter,
     pub(crate) misses: Counter,
     pub(crate) joined: Counter,
-    pub(crate) waiting: Counter,
+    pub(crate) waiting: Gauge,
     pub(crate) stale: Counter,
     pub(crate) loads: Counter,
     pub(crate) raced: Counter,
     pub(crate) invalidated: Counter,
     pub(crate) store_errors: Counter,
+    #[cfg(feature = "obs")]
+    pub(crate) load_seconds: metrics::Histogram,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
+#[derive(Debug)]
+pub(crate) struct Counter {
+    counted: AtomicU64,
+    #[cfg(feature = "obs")]
+    told: metrics::Counter,
+}
 
 impl Counter {
     pub(crate) fn count(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.counted.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "obs")]
+        self.told.increment(1);
     }
+}
 
+/// How many are at something now.
+#[derive(Debug, Default)]
+pub(crate) struct Gauge(AtomicU64);
+
+impl Gauge {
     /// Counts one until what is returned is dropped.
     pub(crate) fn enter(&self) -> Inside<'_> {
-        self.count();
+        self.0.fetch_add(1, Ordering::Relaxed);
         Inside(self)
     }
 }
 
-pub(crate) struct Inside<'a>(&'a Counter);
+pub(crate) struct Inside<'a>(&'a Gauge);
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
@@ -87,8 +101,34 @@ impl Drop for Inside<'_> {
 }
 
 impl Counters {
+    /// For the cache of this prefix.
+    #[cfg_attr(not(feature = "obs"), allow(unused_variables))]
+    pub(crate) fn new(cache: &str) -> Self {
+        // Registered once: a look into a recorder would cost more than a hit.
+        let counter = |event: &'static str| Counter {
+            counted: AtomicU64::new(0),
+            #[cfg(feature = "obs")]
+            told: metrics::counter!("cache_events_total", "cache" => cache.to_owned(), "event" => event),
+        };
+        Self {
+            near_hits: counter("near_hit"),
+            hits: counter("hit"),
+            null_hits: counter("null_hit"),
+            misses: counter("miss"),
+            joined: counter("joined"),
+            waiting: Gauge::default(),
+            stale: counter("stale"),
+            loads: counter("load"),
+            raced: counter("raced"),
+            invalidated: counter("invalidated"),
+            store_errors: counter("store_error"),
+            #[cfg(feature = "obs")]
+            load_seconds: metrics::histogram!("cache_load_seconds", "cache" => cache.to_owned()),
+        }
+    }
+
     pub(crate) fn snapshot(&self) -> CacheStats {
-        let read = |counter: &Counter| counter.0.load(Ordering::Relaxed);
+        let read = |counter: &Counter| counter.counted.load(Ordering::Relaxed);
         CacheStats {
             near_hits: read(&self.near_hits),
             near_entries: 0,
@@ -98,7 +138,7 @@ impl Counters {
             null_hits: read(&self.null_hits),
             misses: read(&self.misses),
             joined: read(&self.joined),
-            waiting: read(&self.waiting),
+            waiting: self.waiting.0.load(Ordering::Relaxed),
             stale: read(&self.stale),
             loads: read(&self.loads),
             raced: read(&self.raced),
