@@ -14,6 +14,7 @@ use std::{
 use tokio::sync::{Notify, oneshot};
 
 mod away;
+mod golden;
 mod history;
 mod hot;
 mod many;
