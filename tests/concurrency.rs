@@ -39,7 +39,7 @@ fn long() -> ConcurrencyOptions {
 }
 
 fn brief() -> ConcurrencyOptions {
-    ConcurrencyOptions::default().lease(Duration::from_millis(600))
+    ConcurrencyOptions::default().lease(Duration::from_millis(1500))
 }
 
 async fn admitted(limiter: &ConcurrencyLimiter) -> Slot {
@@ -93,7 +93,7 @@ async fn whoever_dies_frees_its_own_slot_when_its_lease_ends(backend: &Backend) 
     std::mem::forget(admitted(&dies).await);
     let held = admitted(&lives).await;
     assert!(!lives.try_acquire("job").await.unwrap().is_admitted());
-    backend.pass(Duration::from_millis(620)).await;
+    backend.pass(Duration::from_millis(1550)).await;
     let next = admitted(&lives).await;
     assert!(!lives.try_acquire("job").await.unwrap().is_admitted(), "exactly one is free");
     assert_eq!(held.release().await.unwrap(), SlotRelease::Released);
@@ -102,7 +102,7 @@ async fn whoever_dies_frees_its_own_slot_when_its_lease_ends(backend: &Backend) 
 
 async fn leases_are_renewed_while_their_slots_live(backend: &Backend) {
     // In memory time stands still here: virtual time has a test of its own.
-    let pause = if backend.is_memory() { Duration::ZERO } else { Duration::from_millis(1300) };
+    let pause = if backend.is_memory() { Duration::ZERO } else { Duration::from_millis(3200) };
     let limiter = limiter(backend, 1, brief());
     let slot = admitted(&limiter).await;
     tokio::time::sleep(pause).await;

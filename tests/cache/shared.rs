@@ -145,13 +145,13 @@ async fn one_that_dies_is_followed_by_another(backend: &Backend) {
 }
 
 async fn a_load_longer_than_its_lease_goes_on(backend: &Backend) {
-    let options = CacheOptions::default().lease(Duration::from_millis(150));
+    let options = CacheOptions::default().lease(Duration::from_millis(1500));
     let (first, second) = (with(backend, options.clone()), with(backend, options));
     let db = Database::default();
     let load = begun(&first, &db, "v").await;
     let waiters = waiters(&second, &db, "another").await;
-    // No condition to wait for: that nothing happens for three times as long as the lease is the point.
-    tokio::time::sleep(Duration::from_millis(450)).await;
+    // No condition to wait for: that nothing happens for twice as long as the lease is the point.
+    tokio::time::sleep(Duration::from_millis(3200)).await;
     assert_eq!((load.lands().await, db.loads()), ("v".to_owned(), 1));
     for waiter in waiters {
         assert_eq!(waiter.await.unwrap(), "v");

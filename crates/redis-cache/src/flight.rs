@@ -1,14 +1,19 @@
+mod lead;
+mod ride;
+mod seats;
+
+pub(crate) use lead::Lead;
+pub(crate) use ride::Ride;
+
 use crate::{CacheError, found::Found};
+use seats::{Seats, Stage};
 use std::{
     collections::{HashMap, hash_map::Entry as Slot},
     fmt, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::{
-    sync::oneshot::{self, error::TryRecvError},
-    time::{Instant, timeout},
-};
+use tokio::{sync::oneshot, time::Instant};
 
 /// How long the look of another is waited for: whoever looks may be a future that nobody polls.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -24,26 +29,6 @@ pub(crate) type Outcome<V> = Result<Option<Arc<V>>, CacheError>;
 /// was invalidated on the way, those who boarded later look again.
 pub(crate) struct Flights<V>(Arc<Mutex<Seats<V>>>);
 
-struct Seats<V> {
-    by_key: HashMap<Arc<str>, Seat<V>>,
-    last: u64,
-}
-
-struct Seat<V> {
-    /// Tells a lead or flight whether the key is still its own.
-    number: u64,
-    stage: Stage<V>,
-    since: Instant,
-    /// Those whose turn comes when this one is over.
-    waiting: Vec<Waiter<V>>,
-}
-
-enum Stage<V> {
-    Looking,
-    Loading { late: Late<V> },
-    Landing,
-}
-
 type Waiter<V> = oneshot::Sender<Ticket<V>>;
 type Late<V> = Arc<Mutex<Vec<Waiter<V>>>>;
 
@@ -55,13 +40,6 @@ pub(crate) enum Place<V> {
     Behind(Ride<V>),
 }
 
-/// A place behind others.
-pub(crate) struct Ride<V> {
-    flights: Flights<V>,
-    number: u64,
-    ticket: oneshot::Receiver<Ticket<V>>,
-}
-
 /// What one who waited gets.
 pub(crate) enum Ticket<V> {
     Lead(Lead<V>),
@@ -69,15 +47,6 @@ pub(crate) enum Ticket<V> {
     Found(Found<V>),
     /// What a load brought.
     Landed(Outcome<V>),
-}
-
-/// The one who looks into the store for all who came before it looks. Dropped, it leaves that to the next.
-pub(crate) struct Lead<V> {
-    flights: Flights<V>,
-    key: Arc<str>,
-    number: u64,
-    members: Vec<Waiter<V>>,
-    over: bool,
 }
 
 /// The load of a key. Dropped without landing, it tells all who wait so.
@@ -178,97 +147,6 @@ impl<V> Flights<V> {
 
     fn lock(&self) -> MutexGuard<'_, Seats<V>> {
         lock(&self.0)
-    }
-}
-
-impl<V> Seats<V> {
-    fn look(&mut self, key: Arc<str>) -> u64 {
-        self.last += 1;
-        let seat = Seat { number: self.last, stage: Stage::Looking, since: Instant::now(), waiting: Vec::new() };
-        self.by_key.insert(key, seat);
-        self.last
-    }
-
-    fn own(&mut self, key: &str, number: u64) -> Option<&mut Seat<V>> {
-        self.by_key.get_mut(key).filter(|seat| seat.number == number)
-    }
-}
-
-impl<V> Seat<V> {
-    fn push(&mut self, waiter: Waiter<V>) {
-        match &self.stage {
-            Stage::Looking | Stage::Landing => self.waiting.push(waiter),
-            Stage::Loading { late } => lock(late).push(waiter),
-        }
-    }
-}
-
-impl<V> Ride<V> {
-    /// What the others have found by now; the ride itself if they have not.
-    pub(crate) fn try_ticket(mut self) -> Result<Option<Ticket<V>>, Self> {
-        match self.ticket.try_recv() {
-            Ok(ticket) => Ok(Some(ticket)),
-            Err(TryRecvError::Closed) => Ok(None),
-            Err(TryRecvError::Empty) => Err(self),
-        }
-    }
-
-    /// What the others find; `None` to come again, because whoever looks does not go on.
-    pub(crate) async fn ticket(mut self, key: &str) -> Option<Ticket<V>> {
-        loop {
-            match timeout(PATIENCE, &mut self.ticket).await {
-                Ok(ticket) => return ticket.ok(),
-                Err(_) if self.flights.goes_on(key, self.number) => {}
-                Err(_) => return None,
-            }
-        }
-    }
-}
-
-impl<V> Lead<V> {
-    /// Gives everybody on board what was found.
-    pub(crate) fn found(mut self, found: &Found<V>) {
-        for member in self.members.drain(..) {
-            let _ = member.send(Ticket::Found(found.clone()));
-        }
-    }
-
-    /// Gives everybody on board the error.
-    pub(crate) fn failed(mut self, error: &CacheError) {
-        tell(self.members.drain(..), &Err(error.clone()));
-    }
-
-    /// Begins a load, for all on board and whoever comes; the ticket is the lead's own.
-    pub(crate) fn take_off(mut self) -> (Flight<V>, oneshot::Receiver<Ticket<V>>) {
-        self.over = true;
-        let (waiter, ticket) = oneshot::channel();
-        let late = Late::default();
-        let mut on_time = mem::take(&mut self.members);
-        on_time.push(waiter);
-        if let Some(seat) = self.flights.lock().own(&self.key, self.number) {
-            on_time.append(&mut seat.waiting);
-            seat.stage = Stage::Loading { late: late.clone() };
-        }
-        let (flights, key) = (self.flights.clone(), self.key.clone());
-        (Flight { flights, key, number: self.number, on_time, late }, ticket)
-    }
-}
-
-impl<V> Drop for Lead<V> {
-    fn drop(&mut self) {
-        if !self.over {
-            let mut wave = mem::take(&mut self.members);
-            let mut seats = self.flights.lock();
-            let Some(seat) = seats.own(&self.key, self.number) else { return };
-            wave.append(&mut seat.waiting);
-            seat.since = Instant::now();
-            if wave.is_empty() {
-                seats.by_key.remove(&self.key);
-                return;
-            }
-            drop(seats);
-            self.flights.hand_over(&self.key, self.number, wave);
-        }
     }
 }
 

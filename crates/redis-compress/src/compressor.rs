@@ -50,15 +50,15 @@ impl Compressor {
     }
 
     /// The id of an algorithm and what it wrote, behind a mark; `None` where the value is to stay as it is.
-    pub(crate) fn shrink(&self, plain: &[u8], mark: &[u8]) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn shrink(&self, plain: &[u8], mark: &[u8]) -> Option<Vec<u8>> {
         let &CompressOptions { algorithm, min_saving_percent, .. } = &self.options;
         if !self.takes(plain.len()) || noise::is_noise(plain, min_saving_percent) {
-            return Ok(None);
+            return None;
         }
         let worth = plain.len() as u64 * u64::from(100 - min_saving_percent) / 100;
         let limit = usize::try_from(worth).unwrap_or(usize::MAX).min(plain.len().saturating_sub(1));
         if limit <= mark.len() {
-            return Ok(None);
+            return None;
         }
         let mut frame = Vec::new();
         frame.reserve_exact(mark.len() + HEADER + plain.len() / 2);
@@ -74,7 +74,7 @@ impl Compressor {
             #[cfg(feature = "lz4")]
             Algorithm::Lz4 => lz4::write(plain, &mut frame, limit),
         };
-        Ok(is_kept.then_some(frame))
+        is_kept.then_some(frame)
     }
 
     /// The value behind the id of an algorithm and what it wrote.
@@ -113,7 +113,7 @@ impl Transform for Compressor {
 
     /// The value compressed, unless it is below the threshold, saves too little, or could not be read back.
     fn apply(&self, plain: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.shrink(plain, &[])
+        Ok(self.shrink(plain, &[]))
     }
 
     /// The value; [`Corrupt`](kv_core::ErrorKind::Corrupt) for what no `Compressor` wrote, or is larger than `max_decompressed`.

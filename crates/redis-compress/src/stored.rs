@@ -20,7 +20,7 @@ pub(crate) fn write(plain: &[u8], compressor: &Compressor) -> Result<Option<Vec<
         }
         return Ok(Some(gzip::gzip(plain, options.written_level())));
     }
-    Ok(match compressor.shrink(plain, &MARK)? {
+    Ok(match compressor.shrink(plain, &MARK) {
         None if plain.starts_with(&MARK) || plain.starts_with(&gzip::MAGIC) => {
             Some([&MARK[..], &[PLAIN], plain].concat())
         }

@@ -1,6 +1,6 @@
 mod blocks;
 
-use crate::{CompressOptions, Dictionary, corrupt, state};
+use crate::{Algorithm, CompressOptions, Dictionary, corrupt, state};
 use kv_core::{Error, ErrorKind, Result};
 use std::{fmt, io::Cursor, sync::Arc};
 use zstd_safe::CDict;
@@ -15,7 +15,8 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn new(options: &CompressOptions) -> Result<Self> {
         let level = i32::try_from(options.written_level()).unwrap_or(i32::MAX);
-        let dictionary = options.dictionaries.first().map(|dictionary| dictionary.writer(level)).transpose()?;
+        let dictionary = options.dictionaries.first().filter(|_| options.algorithm == Algorithm::Zstd);
+        let dictionary = dictionary.map(|dictionary| dictionary.writer(level)).transpose()?;
         Ok(Self { level, dictionary: dictionary.map(Arc::new) })
     }
 
