@@ -19,7 +19,7 @@ use std::{
 };
 use xtask::fixture::Cluster;
 
-const DEADLINE: Duration = Duration::from_millis(500);
+const DEADLINE: Duration = Duration::from_secs(1);
 
 fn options() -> RedisOptions {
     RedisOptions::default().deadline(DEADLINE).connect_timeout(DEADLINE)

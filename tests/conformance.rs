@@ -3,14 +3,14 @@
 mod broken;
 mod defect;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, patient};
 use broken::Broken;
 use defect::{DEFECTS, Defect};
 use kv_core::{
     AtomicBatch, KvStore, Limits, MemoryStore,
     conformance::{self, BEHAVIOURS, Behaviour, Need, Outcome, Report},
 };
-use kv_redis::{PoolOptions, RedisOptions, RedisStore, TlsOptions, redis::Client};
+use kv_redis::{PoolOptions, RedisStore, TlsOptions, redis::Client};
 use std::sync::Arc;
 use tokio::{sync::Semaphore, task::JoinSet};
 use xtask::fixture::{Cluster, Sentinel, Server, TlsServer};
@@ -83,21 +83,21 @@ async fn limited() {
     let server = Server::start().unwrap();
     let mut limits = Limits::default().max_value_bytes(100_000);
     limits.max_key_bytes = 1000;
-    let options = RedisOptions::default().limits(limits);
+    let options = patient().limits(limits);
     conforms(RedisStore::connect_with(&server.url(), options).await.unwrap()).await;
 }
 
 #[tokio::test]
 async fn pool() {
     let server = Server::start().unwrap();
-    let options = RedisOptions::default().pool(PoolOptions::default().max(4));
+    let options = patient().pool(PoolOptions::default().max(4));
     conforms(RedisStore::connect_with(&server.url(), options).await.unwrap()).await;
 }
 
 #[tokio::test]
 async fn tls() {
     let server = TlsServer::with_args(false, &[]).unwrap();
-    let options = RedisOptions::default().tls(TlsOptions::default().ca_pem(server.certificates().ca_pem()));
+    let options = patient().tls(TlsOptions::default().ca_pem(server.certificates().ca_pem()));
     conforms(RedisStore::connect_with(&server.url(), options).await.unwrap()).await;
 }
 
@@ -105,13 +105,13 @@ async fn tls() {
 async fn unix_socket() {
     let server = Server::with_args(&["--unixsocket", "redis.sock"]).unwrap();
     let url = format!("unix://{}", server.dir().join("redis.sock").display());
-    conforms(RedisStore::connect(&url).await.unwrap()).await;
+    conforms(RedisStore::connect_with(&url, patient()).await.unwrap()).await;
 }
 
 #[tokio::test]
 async fn cluster() {
     let cluster = Cluster::start().unwrap();
-    let store = RedisStore::connect(&cluster.url()).await.unwrap();
+    let store = RedisStore::connect_with(&cluster.url(), patient()).await.unwrap();
     assert_eq!(store.capabilities().atomic_batch, AtomicBatch::PerSlot);
     assert!(skipped(&conforms(store).await).contains(&Need::Counts));
 }
@@ -119,7 +119,7 @@ async fn cluster() {
 #[tokio::test]
 async fn sentinel() {
     let sentinel = Sentinel::start().unwrap();
-    conforms(RedisStore::connect(&sentinel.url()).await.unwrap()).await;
+    conforms(RedisStore::connect_with(&sentinel.url(), patient()).await.unwrap()).await;
 }
 
 #[tokio::test]

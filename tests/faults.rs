@@ -13,7 +13,7 @@ use std::{
 };
 use xtask::fixture::Server;
 
-const DEADLINE: Duration = Duration::from_millis(500);
+const DEADLINE: Duration = Duration::from_secs(1);
 
 async fn store(server: &Server) -> RedisStore {
     let options = RedisOptions::default().deadline(DEADLINE).heartbeat(Duration::from_millis(200));
@@ -64,7 +64,7 @@ async fn retrying_repeats_what_is_safe_and_nothing_else() {
     let store = store(&server).await;
     server.pause().unwrap();
     let mut tries = 0;
-    let policy = RetryPolicy::default().max_attempts(3).base(Duration::from_millis(1));
+    let policy = RetryPolicy::default().max_attempts(3).base(Duration::from_millis(1)).deadline(DEADLINE * 10);
     let increment = retry_async(&policy, Repeat::IfNotExecuted, || {
         tries += 1;
         store.incr_by("counter", 1)

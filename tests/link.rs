@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use xtask::fixture::{Proxy, Server};
 
-const DEADLINE: Duration = Duration::from_millis(600);
+const DEADLINE: Duration = Duration::from_secs(1);
 
 async fn connect(url: &str) -> RedisStore {
     RedisStore::connect_with(url, RedisOptions::default().deadline(DEADLINE)).await.unwrap()

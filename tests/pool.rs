@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use xtask::fixture::{Proxy, Server};
 
 async fn pooled(url: &str, pool: PoolOptions) -> RedisStore {
-    let options = RedisOptions::default().deadline(Duration::from_millis(300)).pool(pool);
+    let options = RedisOptions::default().deadline(Duration::from_secs(1)).pool(pool);
     RedisStore::connect_with(url, options).await.unwrap()
 }
 

@@ -1,5 +1,6 @@
 //! What [conformance](super::conformance) leaves to us: how much a subscription buffers, and patterns of every kind.
 
+use crate::backend::patient;
 use kv_core::{Event, KvStore, MemoryStore, PubSub, SetOptions, Subscription};
 use kv_redis::{RedisStore, redis::AsyncCommands};
 use xtask::fixture::Server;
@@ -30,7 +31,7 @@ async fn a_slow_subscriber_hears_of_its_loss_where_it_begins() {
 #[tokio::test]
 async fn patterns_match_what_they_match_on_a_server() {
     let server = Server::start().unwrap();
-    let (memory, redis) = (MemoryStore::new(), RedisStore::connect(&server.url()).await.unwrap());
+    let (memory, redis) = (MemoryStore::new(), RedisStore::connect_with(&server.url(), patient()).await.unwrap());
     let word = |letters: &[u8], longest: usize| -> String {
         (0..rand::random_range(1..=longest))
             .map(|_| char::from(letters[rand::random_range(0..letters.len())]))

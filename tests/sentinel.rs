@@ -7,7 +7,7 @@ use redis_lock::{LockError, LockManager, LockOptions, Release};
 use std::time::{Duration, Instant};
 use xtask::fixture::{Sentinel, SentinelOptions};
 
-const DEADLINE: Duration = Duration::from_millis(300);
+const DEADLINE: Duration = Duration::from_secs(1);
 
 fn options() -> RedisOptions {
     RedisOptions::default().deadline(DEADLINE).connect_timeout(DEADLINE).heartbeat(Duration::from_millis(200))

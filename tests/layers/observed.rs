@@ -6,10 +6,10 @@ use metrics::{Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, M
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 use tracing::{
-    Event, Level, Subscriber,
+    Dispatch, Event, Level, Subscriber,
     field::{Field, Visit},
     span,
 };
@@ -91,8 +91,12 @@ impl Subscriber for Seen {
     fn exit(&self, _: &span::Id) {}
 }
 
+/// While `tracing` knows of one subscriber only, whoever comes first to a span without one, on any thread, turns it off for all.
+static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Seen::default()));
+
 /// Runs a case on one thread, with all it tells collected.
 pub(crate) fn watch(case: impl Future<Output = ()>) -> Seen {
+    LazyLock::force(&ANOTHER);
     let seen = Seen::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     tracing::subscriber::with_default(seen.clone(), || {

@@ -1,6 +1,6 @@
 //! Random patterns and names: the memory store hears exactly what a server's `KEYS` finds.
 
-use crate::backend::cases;
+use crate::backend::{cases, patient};
 use kv_core::{KvStore, MemoryStore, PubSub};
 use kv_redis::{RedisStore, redis::cmd};
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -37,7 +37,7 @@ fn derived() -> impl Strategy<Value = (String, String)> {
 fn patterns_match_what_they_match_on_a_server() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let server = Server::start().unwrap();
-    let redis = runtime.block_on(RedisStore::connect(&server.url())).unwrap();
+    let redis = runtime.block_on(RedisStore::connect_with(&server.url(), patient())).unwrap();
     let matched = Cell::new(0);
     let cases_of = (
         prop::collection::vec(text(1..8), 1..20),

@@ -1,6 +1,6 @@
 //! Waits for elements, begun one after the other in memory and on a server: the same calls bring the same elements to the same waits.
 
-use crate::backend::{cases, eventually, soon};
+use crate::backend::{cases, eventually, patient, soon};
 use kv_core::{
     End::{self, Back, Front},
     ErrorKind, KvStore, MemoryStore, SetOptions,
@@ -121,7 +121,7 @@ impl Pair {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let server = Server::start().unwrap();
-        let redis = runtime.block_on(RedisStore::connect(&server.url())).unwrap();
+        let redis = runtime.block_on(RedisStore::connect_with(&server.url(), patient())).unwrap();
         Self { runtime, redis, _server: server }
     }
 

@@ -1,6 +1,6 @@
 //! Waits: who is served, in which order, and when they end.
 
-use crate::backend::{Backend, eventually, on_every_backend};
+use crate::backend::{Backend, eventually, on_every_backend, patient};
 use kv_core::{BlockingStore, End, ErrorKind, KvStoreExt, MemoryStore, Result, SetOptions};
 use kv_redis::{RedisStore, redis::cmd};
 use std::time::Duration;
@@ -27,7 +27,7 @@ async fn waiting(backend: &Backend, calls: usize) {
         // On one thread, a task that was spawned waits after its first turn.
         return yield_now().await;
     };
-    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let store = RedisStore::connect_with(&server.url(), patient()).await.unwrap();
     let expected = format!("blocked_clients:{calls}\r\n");
     eventually("they wait", || async {
         let info: String = cmd("INFO").arg("clients").query_async(&mut store.connection()).await.unwrap();

@@ -1,7 +1,7 @@
 //! Three real servers that are killed, paused and restarted.
 
 use super::{KEY, LEASE, NO_WAIT};
-use crate::backend::{eventually, soon};
+use crate::backend::{eventually, patient, soon};
 use kv_core::KvStore;
 use kv_redis::RedisStore;
 use redis_lock::{LockError, QuorumAcquire, QuorumManager, QuorumOptions, Release, Renewal};
@@ -32,7 +32,8 @@ impl Servers {
         let each = [(); 3].map(|()| Server::start().unwrap());
         let mut stores = Vec::new();
         for server in &each {
-            stores.push(Arc::new(RedisStore::connect(&server.url()).await.unwrap()) as Arc<dyn KvStore>);
+            stores
+                .push(Arc::new(RedisStore::connect_with(&server.url(), patient()).await.unwrap()) as Arc<dyn KvStore>);
         }
         Self { each, stores }
     }

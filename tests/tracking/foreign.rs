@@ -1,7 +1,7 @@
 //! Changes that no store of ours makes.
 
 use super::{next_key, put};
-use crate::backend::{eventually, soon};
+use crate::backend::{eventually, patient, soon};
 use kv_core::{ErrorKind, Event, Executed, KvStore, Tracking};
 use kv_redis::{
     RedisStore,
@@ -11,7 +11,7 @@ use std::{collections::HashSet, time::Duration};
 use xtask::{fixture::Server, resp::Reply};
 
 async fn connect(server: &Server) -> RedisStore {
-    RedisStore::connect(&server.url()).await.unwrap()
+    RedisStore::connect_with(&server.url(), patient()).await.unwrap()
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn many_keys_of_one_push_are_all_reported() {
 async fn keys_of_every_database_are_reported_and_a_flush_of_any_is_a_gap() {
     let server = Server::start().unwrap();
     let store = connect(&server).await;
-    let other = RedisStore::connect(&format!("{}/1", server.url())).await.unwrap();
+    let other = RedisStore::connect_with(&format!("{}/1", server.url()), patient()).await.unwrap();
     let mut changes = store.track(&["k"]).await.unwrap();
     put(&other, "key").await;
     assert_eq!(&*next_key(&mut changes).await, "key");
@@ -127,12 +127,12 @@ async fn a_server_that_cannot_track_is_unsupported_and_one_that_may_not_is_told_
     let user = ["--user", "app", "on", ">secret", "~*", "&*", "+@all", "-client|tracking"];
     let server = Server::with_args(&user).unwrap();
     let url = format!("redis://app:secret@127.0.0.1:{}", server.port());
-    let error = RedisStore::connect(&url).await.unwrap().track(&["k"]).await.unwrap_err();
+    let error = RedisStore::connect_with(&url, patient()).await.unwrap().track(&["k"]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Auth, "{error}");
     let error = connect(&server).await.track(&[]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     server.kill().unwrap();
-    let store = RedisStore::connect(&url).await;
+    let store = RedisStore::connect_with(&url, patient()).await;
     assert!(store.is_err_and(|error| error.is_temporary()));
 }
 

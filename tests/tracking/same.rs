@@ -1,7 +1,7 @@
 //! A server and memory report the same keys for the same calls.
 
 use super::next_key;
-use crate::backend::{cases, soon};
+use crate::backend::{cases, patient, soon};
 use kv_core::{
     Condition,
     End::{self, Back, Front},
@@ -92,7 +92,7 @@ async fn reported(store: &dyn KvStore, steps: &[Step]) -> Vec<BTreeSet<Arc<str>>
 fn a_server_and_memory_report_the_same() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let server = Server::start().unwrap();
-    let redis = runtime.block_on(RedisStore::connect(&server.url())).unwrap();
+    let redis = runtime.block_on(RedisStore::connect_with(&server.url(), patient())).unwrap();
     proptest!(cases(100), |(steps in prop::collection::vec(step(), 1..20))| {
         let memory = MemoryStore::new();
         let (here, there) = runtime.block_on(async {
