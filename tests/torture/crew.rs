@@ -1,32 +1,31 @@
 use crate::{
-    ask::Ask,
+    Subject,
     dice::Dice,
-    event::{Event, Micros, now},
+    moment::{Micros, now},
     worker::{LONGEST, ROLE},
 };
 use anyhow::{Context, Result, ensure};
 use std::{
-    collections::BTreeMap,
     io::{BufRead, BufReader},
-    process::{Child, ChildStdout, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    process::{Child, Command, Stdio},
+    sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
+/// Hears each line that the process of this number tells.
+pub(crate) type Ear = Arc<dyn Fn(usize, &str) + Send + Sync>;
+
 /// The workers, one process each.
-#[derive(Debug)]
 pub(crate) struct Crew {
-    url: String,
+    subject: Subject,
+    urls: Vec<String>,
     members: Vec<Member>,
     lives: Vec<Life>,
-    asks: Arc<Mutex<Asks>>,
+    ear: Ear,
     /// What processes did that they must not.
     pub(crate) breaches: Vec<String>,
 }
-
-/// By the number of the process, and that of the acquisition in it.
-pub(crate) type Asks = BTreeMap<(usize, u64), Ask>;
 
 #[derive(Debug)]
 struct Member {
@@ -52,8 +51,8 @@ impl Life {
 }
 
 impl Crew {
-    pub(crate) fn start(url: String, count: usize, dice: &mut Dice) -> Result<Self> {
-        let mut crew = Self { url, members: Vec::new(), lives: Vec::new(), asks: Arc::default(), breaches: Vec::new() };
+    pub(crate) fn start(subject: Subject, urls: Vec<String>, count: usize, ear: Ear, dice: &mut Dice) -> Result<Self> {
+        let mut crew = Self { subject, urls, members: Vec::new(), lives: Vec::new(), ear, breaches: Vec::new() };
         for _ in 0..count {
             let member = crew.hire(dice)?;
             crew.members.push(member);
@@ -65,14 +64,16 @@ impl Crew {
         let life = self.lives.len();
         self.lives.push(Life { ended: Micros::MAX, stops: Vec::new() });
         let mut child = Command::new(std::env::current_exe()?)
-            .args([ROLE, &self.url, &dice.next().to_string()])
+            .args([ROLE, self.subject.name(), &dice.next().to_string()])
+            .args(&self.urls)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .context("a worker does not start")?;
         let told = child.stdout.take().context("a worker has no output")?;
-        let asks = self.asks.clone();
-        let ear = thread::spawn(move || listen(life, told, &asks));
+        let ear = self.ear.clone();
+        let ear =
+            thread::spawn(move || BufReader::new(told).lines().map_while(Result::ok).for_each(|line| ear(life, &line)));
         Ok(Member { child, life, ear })
     }
 
@@ -112,7 +113,7 @@ impl Crew {
     }
 
     /// Half of them end in order, then the others by force.
-    pub(crate) fn end(&mut self) -> Result<(Vec<Life>, Asks)> {
+    pub(crate) fn end(&mut self) -> Result<Vec<Life>> {
         let mut members = std::mem::take(&mut self.members);
         let rest = members.split_off(members.len() / 2);
         for member in &mut members {
@@ -138,8 +139,7 @@ impl Crew {
         for member in rest {
             self.kill(member)?;
         }
-        let asks = std::mem::take(&mut *self.asks.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok((self.lives.clone(), asks))
+        Ok(self.lives.clone())
     }
 }
 
@@ -149,15 +149,6 @@ impl Drop for Crew {
             let _ = member.child.kill();
             let _ = member.child.wait();
         }
-    }
-}
-
-fn listen(life: usize, told: ChildStdout, asks: &Mutex<Asks>) {
-    for line in BufReader::new(told).lines().map_while(Result::ok) {
-        // A killed process may leave half a line.
-        let Ok(event) = line.parse::<Event>() else { continue };
-        let mut asks = asks.lock().unwrap_or_else(PoisonError::into_inner);
-        asks.entry((life, event.ask)).or_insert_with(|| Ask { worker: life, ..Ask::default() }).hear(event);
     }
 }
 

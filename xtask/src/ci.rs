@@ -16,7 +16,7 @@ const STEPS: [Step; 7] = [
     ("test", |sh| test::run(sh, None)),
     ("examples", example::all),
     ("chaos", |sh| chaos::run(sh, None, None, None)),
-    ("torture", |sh| torture::run(sh, None, None)),
+    ("torture", |sh| torture::run(sh, None, None, None)),
 ];
 
 /// Runs every step, stops at the first that fails, and says what took how long.

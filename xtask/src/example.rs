@@ -42,6 +42,9 @@ pub(crate) fn all(sh: &Shell) -> Result<()> {
             bounds.extend(["--browser".into(), workspace::target().join("xtask/axum_service.png").into()]);
         }
         start(sh, example, &bounds).with_context(|| format!("example {}", example.name))?;
+        if example.name == "storefront" {
+            start(sh, example, &["--guards".into()]).context("the guards of the storefront")?;
+        }
     }
     Ok(())
 }

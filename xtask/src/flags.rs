@@ -61,9 +61,11 @@ xflags::xflags! {
             /// What a run was drawn from, to repeat it.
             optional --seed seed: u64
         }
-        /// Locks in processes that are killed, stopped and cut off, with a check of everything that was told.
+        /// Locks and caches in processes that are killed, stopped and cut off, with a check of everything that was told.
         cmd torture {
-            /// For how long: 5 by default.
+            /// lock, cache or cache-failover; all of them by default.
+            optional subject: String
+            /// For how long each: 5 by default.
             optional --seconds seconds: u64
             /// What a run was drawn from, to repeat it.
             optional --seed seed: u64

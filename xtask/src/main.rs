@@ -57,7 +57,7 @@ fn run(flags: Xtask) -> Result<()> {
         XtaskCmd::Graph(_) => graph::run(&sh),
         XtaskCmd::Bench(bench) => bench::run(&sh, &bench.args),
         XtaskCmd::Chaos(chaos) => chaos::run(&sh, chaos.topology.as_deref(), chaos.seconds, chaos.seed),
-        XtaskCmd::Torture(torture) => torture::run(&sh, torture.seconds, torture.seed),
+        XtaskCmd::Torture(torture) => torture::run(&sh, torture.subject.as_deref(), torture.seconds, torture.seed),
         XtaskCmd::Ci(_) => ci::run(&sh),
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask torture`: locks in processes of their own, and faults on all of them.
+//! `cargo xtask torture`: locks and caches in processes of their own, and faults on all of them.
 
 use anyhow::Result;
 use xshell::{Shell, cmd};
@@ -7,7 +7,7 @@ use xtask::{binary, workspace};
 use crate::keeper;
 
 /// Builds the program and runs it with these arguments.
-pub(crate) fn run(sh: &Shell, seconds: Option<u64>, seed: Option<u64>) -> Result<()> {
+pub(crate) fn run(sh: &Shell, subject: Option<&str>, seconds: Option<u64>, seed: Option<u64>) -> Result<()> {
     // Built as for the tests, which compile nothing else.
     cmd!(sh, "cargo build --workspace --all-features --example torture").run()?;
     let server = binary::find_or_install()?;
@@ -15,6 +15,6 @@ pub(crate) fn run(sh: &Shell, seconds: Option<u64>, seed: Option<u64>) -> Result
     let torture = workspace::target().join("debug/examples/torture");
     let options = [("--seconds", seconds), ("--seed", seed)];
     let options = options.iter().filter_map(|(name, value)| Some([(*name).to_owned(), (*value)?.to_string()]));
-    let args: Vec<String> = options.flatten().collect();
+    let args: Vec<String> = subject.map(str::to_owned).into_iter().chain(options.flatten()).collect();
     keeper::run(cmd!(sh, "{torture} {args...}").env(binary::VARIABLE, &server.path))
 }

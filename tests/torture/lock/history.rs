@@ -1,9 +1,9 @@
-use crate::{
-    ask::Ask,
-    crew::{Asks, Life},
-    event::Micros,
-};
+use super::ask::Ask;
+use crate::{crew::Life, moment::Micros};
 use std::collections::BTreeMap;
+
+/// By the number of the process, and that of the acquisition in it.
+pub(crate) type Asks = BTreeMap<(usize, u64), Ask>;
 
 /// Everything that was told, and what is needed to judge it.
 #[derive(Debug)]

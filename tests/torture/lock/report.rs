@@ -1,4 +1,5 @@
-use crate::{ask::Ask, history::History};
+use super::{ask::Ask, history::History};
+use crate::breaches::tell;
 use std::fmt;
 
 /// How it went.
@@ -7,9 +8,6 @@ pub(crate) struct Report {
     pub(crate) history: History,
     pub(crate) breaches: Vec<String>,
 }
-
-/// So many of the breaches are told.
-const SHOWN: usize = 20;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,12 +29,6 @@ impl fmt::Display for Report {
             writeln!(f, "  {name:<20}{value}")?;
         }
         writeln!(f, "  {:<20}{} ms", "worst stall", self.history.stall / 1000)?;
-        if self.breaches.is_empty() {
-            return write!(f, "  ok");
-        }
-        for breach in self.breaches.iter().take(SHOWN) {
-            writeln!(f, "  breach: {breach}")?;
-        }
-        write!(f, "  {} breaches", self.breaches.len())
+        tell(&self.breaches, f)
     }
 }

@@ -1,10 +1,16 @@
-use crate::{
-    dice::Dice,
-    event::{Event, Micros, Outcome, What, now},
+use super::{
+    event::{Event, Outcome, What},
+    options,
     register::{Register, Written},
-    worker::LEASE,
 };
+use crate::{
+    LEASE,
+    dice::Dice,
+    moment::{Micros, now},
+};
+use anyhow::Result;
 use kv_core::KvStore;
+use kv_redis::RedisStore;
 use redis_lock::{LockError, LockGuard, LockManager, Release, TryAcquire};
 use std::{
     sync::{
@@ -15,17 +21,44 @@ use std::{
 };
 use tokio::time::{sleep, timeout};
 
+/// Tasks that share a manager, and all of them.
+const SHARING: u64 = 3;
+const TASKS: u64 = 5;
+
+/// What a process does until it is told to stop.
+pub(crate) async fn work(store: Arc<RedisStore>, mut dice: Dice, stop: Arc<AtomicBool>) -> Result<()> {
+    let manager = |options| LockManager::new(store.clone(), options);
+    let (shared, brief) = (manager(options())?, manager(options().renew(false))?);
+    let mut running = Vec::new();
+    for number in 0..TASKS {
+        let own = if number < SHARING { shared.clone() } else { manager(options())? };
+        let task = Task {
+            store: store.clone() as Arc<dyn KvStore>,
+            own: (own, if number < SHARING { 0 } else { number as i64 }),
+            brief: brief.clone(),
+            dice: dice.fork(),
+            next_ask: number,
+            step: TASKS,
+        };
+        running.push(tokio::spawn(task.run(stop.clone())));
+    }
+    for task in running {
+        task.await?;
+    }
+    Ok(())
+}
+
 /// One who locks, again and again.
-pub(crate) struct Task {
-    pub(crate) store: Arc<dyn KvStore>,
+struct Task {
+    store: Arc<dyn KvStore>,
     /// The manager, and its number.
-    pub(crate) own: (LockManager, i64),
+    own: (LockManager, i64),
     /// One that does not renew.
-    pub(crate) brief: LockManager,
-    pub(crate) dice: Dice,
+    brief: LockManager,
+    dice: Dice,
     /// Numbers of acquisitions, those of other tasks between them.
-    pub(crate) next_ask: u64,
-    pub(crate) step: u64,
+    next_ask: u64,
+    step: u64,
 }
 
 pub(crate) const NAMES: u64 = 3;
@@ -62,7 +95,7 @@ fn until(guard: &LockGuard) -> Micros {
 }
 
 impl Task {
-    pub(crate) async fn run(mut self, stop: Arc<AtomicBool>) {
+    async fn run(mut self, stop: Arc<AtomicBool>) {
         while !stop.load(Ordering::Relaxed) {
             self.next_ask += self.step;
             let story = Story { ask: self.next_ask, name: self.dice.below(NAMES) as u8 };

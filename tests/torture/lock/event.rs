@@ -1,15 +1,5 @@
-use std::{
-    fmt,
-    str::FromStr,
-    time::{SystemTime, UNIX_EPOCH},
-};
-
-/// Microseconds of the time of day: all processes run on one machine.
-pub(crate) type Micros = i64;
-
-pub(crate) fn now() -> Micros {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_micros() as Micros)
-}
+use crate::moment::Micros;
+use std::{fmt, str::FromStr};
 
 /// What a worker tells of one acquisition, a line each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

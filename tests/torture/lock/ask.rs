@@ -1,4 +1,5 @@
-use crate::event::{Event, Micros, Outcome, What};
+use super::event::{Event, Outcome, What};
+use crate::moment::Micros;
 
 /// One acquisition, as far as it was told.
 #[derive(Clone, Debug, Default)]
