@@ -15,6 +15,8 @@ xflags::xflags! {
         optional --requests n: u64
         /// End after this many seconds (default 8, unless there is a trace or --requests).
         optional --seconds n: u64
+        /// Instead of the load, show what each guard keeps away: off and on.
+        optional --guards
         /// Share the load among this many processes, on one Redis (default 1).
         optional --processes n: usize
     }
@@ -29,6 +31,7 @@ pub(crate) struct Args {
     pub(crate) requests: u64,
     pub(crate) time: Option<Duration>,
     pub(crate) processes: usize,
+    pub(crate) guards: bool,
 }
 
 impl Args {
@@ -44,6 +47,7 @@ impl Args {
             trace: flags.trace,
             time: flags.seconds.or(endless.then_some(8)).map(Duration::from_secs),
             processes: flags.processes.unwrap_or(1),
+            guards: flags.guards,
         };
         let wrong = if args.clients == 0 || args.clients > 10_000 {
             "--clients must be from 1 to 10000"

@@ -6,6 +6,7 @@ mod args;
 mod clients;
 mod database;
 mod fleet;
+mod guards;
 mod measured;
 mod product;
 mod progress;

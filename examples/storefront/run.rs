@@ -5,7 +5,7 @@ use crate::{
     clients::{Clients, Scenario},
     compression,
     database::ON_SALE,
-    fleet,
+    fleet, guards,
     measured::Measured,
     open_store,
     progress::Progress,
@@ -37,6 +37,9 @@ pub(crate) async fn main(args: Args) -> Result<()> {
     let store = open_store(args.redis.as_deref()).await.context("cannot use the Redis of --redis or REDIS_URL")?;
     if let Some((index, id)) = fleet::worker_of() {
         return fleet::work(&Run { args, id, store }, index).await;
+    }
+    if args.guards {
+        return guards::show(store, format!("shop-{:08x}", rand::random::<u32>())).await;
     }
     let survey = match &args.trace {
         Some(trace) => Some(Trace::survey(trace, args.requests)?),
