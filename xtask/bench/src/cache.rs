@@ -1,7 +1,15 @@
 //! Reads of a cache through its store, against the least code that reads and decodes the same; and many who want what is not there.
 
+mod avalanche;
+mod processes;
+mod race;
 mod reads;
+mod refresh;
 mod stampede;
+
+pub(crate) use processes::serve;
+
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -38,12 +46,38 @@ pub(crate) const STAMPEDE: Scenario = cache(
     stampede::contenders,
 );
 
+pub(crate) const STAMPEDE_PROCESSES: Scenario =
+    cache("cache-stampede-processes", "the same from several processes", Placement::None, processes::contenders);
+
+pub(crate) const XFETCH: Scenario = Scenario {
+    turn: Duration::from_secs(4),
+    ..cache(
+        "cache-xfetch",
+        "1,000 gets a second of a key that expires every second, and takes 20 ms to load",
+        Placement::Split,
+        refresh::contenders,
+    )
+};
+
+pub(crate) const AVALANCHE: Scenario = Scenario {
+    turn: Duration::from_secs(2),
+    ..cache(
+        "cache-avalanche",
+        "64 tasks read 100,000 keys that expired at once, and take 5 ms to load",
+        Placement::Split,
+        avalanche::contenders,
+    )
+};
+
+pub(crate) const RACE: Scenario =
+    cache("cache-race", "a key is read and changed at the same time", Placement::None, race::contenders);
+
 const fn cache(
     name: &'static str,
     about: &'static str,
     pin: Placement,
     contenders: fn(String) -> BoxFuture<'static, Result<Contenders>>,
 ) -> Scenario {
-    let crates = &["redis", "tokio", "moka", "kv-redis", "redis-cache"];
+    let crates = &["redis", "tokio", "moka", "cached", "kv-redis", "redis-cache"];
     Scenario { name, about, pin, turn: TURN, crates, stage: Stage::Server, contenders }
 }

@@ -25,6 +25,7 @@ use redis_lock::{LockManager, LockOptions};
 
 use self::contenders::{Fenced, Ours, Plain, Rslock};
 pub(crate) use self::worker::serve;
+use crate::foreign;
 use crate::load::ClosedLoop;
 use crate::pin::Placement;
 use crate::scenario::{BoxFuture, Contenders, Scenario, TURN};
@@ -137,7 +138,7 @@ fn contenders(url: String, tasks: usize) -> BoxFuture<'static, Result<Contenders
         let fenced = |prefix, connection: &ConnectionManager| {
             (0..tasks).map(|task| Fenced::new(connection.clone(), prefix, task)).collect()
         };
-        Ok(vec![
+        let mut all = vec![
             ClosedLoop::boxed("floor", FENCED, fenced("floor", &connection)),
             ClosedLoop::boxed("floor, no deadline", FENCED, fenced("patient", &patient)),
             ClosedLoop::boxed("redis-lock", OURS, (0..tasks).map(|task| Ours::new(ours.clone(), task)).collect()),
@@ -151,7 +152,9 @@ fn contenders(url: String, tasks: usize) -> BoxFuture<'static, Result<Contenders
                 PLAIN,
                 (0..tasks).map(|task| Rslock::new(rslock.clone(), task)).collect(),
             ),
-        ])
+        ];
+        all.extend(foreign::all(&url, foreign::Task::Lock, tasks)?);
+        Ok(all)
     })
 }
 

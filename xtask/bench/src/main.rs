@@ -3,6 +3,7 @@
 mod cache;
 mod compress;
 mod flags;
+mod foreign;
 mod histogram;
 mod load;
 mod lock;
@@ -13,6 +14,8 @@ mod pin;
 mod progress;
 mod ratelimit;
 mod recovery;
+mod report;
+mod role;
 mod round;
 mod scenario;
 mod stage;
@@ -22,6 +25,7 @@ mod store;
 mod table;
 mod timing;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -29,12 +33,14 @@ use anyhow::{Context, Result, ensure};
 
 use crate::flags::Bench;
 use crate::machine::Machine;
+use crate::progress::Place;
+use crate::report::Report;
 use crate::round::Plan;
 use crate::scenario::{SCENARIOS, Scenario};
 use crate::timing::{TIMINGS, Timing};
 
 fn main() -> ExitCode {
-    match lock::serve().unwrap_or_else(|| run(&Bench::from_env_or_exit())) {
+    match lock::serve().or_else(cache::serve).unwrap_or_else(|| run(&Bench::from_env_or_exit())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -48,34 +54,61 @@ fn run(flags: &Bench) -> Result<()> {
         list();
         return Ok(());
     }
+    // Beside what cargo builds there; the servers it has are ignored, too.
+    let folder = flags.report.clone().unwrap_or_else(|| xtask::workspace::target().join("bench"));
+    if let Some(folder) = &flags.again {
+        println!("{}", report::again(folder)?);
+        return Ok(());
+    }
+    if let Some(other) = &flags.compare {
+        let (table, agree) = report::compare(&folder, other)?;
+        println!("{table}");
+        ensure!(agree, "the runs do not agree on who is faster");
+        return Ok(());
+    }
     let plan = Plan {
-        rounds: flags.rounds.unwrap_or(9),
+        rounds: flags.rounds.unwrap_or(if flags.quick { 2 } else { 9 }),
         time: flags.seconds.map(Duration::try_from_secs_f64).transpose().context("--seconds")?,
+        share: if flags.quick { 5 } else { 1 },
         only: flags.only.clone(),
     };
     ensure!(plan.rounds > 0, "--rounds must not be zero");
     ensure!(plan.time.is_none_or(|time| time >= Duration::from_millis(10)), "--seconds must be at least 0.01");
-    let chosen = chosen(&flags.scenarios)?;
+    measure(flags, &plan, &folder)
+}
+
+fn measure(flags: &Bench, plan: &Plan, folder: &Path) -> Result<()> {
+    let mut chosen = chosen(&flags.scenarios)?;
+    if flags.quick && flags.scenarios.is_empty() {
+        chosen.retain(|entry| matches!(entry, Entry::Scenario(_)));
+    }
     let machine = Machine::read()?;
     println!("{}", if flags.json { machine.json().to_string() } else { machine.to_string() });
-    let show = |rows: Vec<serde_json::Value>, text: String| {
+    let wanted = flags.report.is_some() || flags.scenarios.is_empty();
+    let mut report = wanted.then(|| Report::begin(folder, machine.json())).transpose()?;
+    let of = chosen.len();
+    for (at, entry) in chosen.into_iter().enumerate() {
+        let place = Place { at, of };
+        let (rows, text) = match entry {
+            Entry::Scenario(scenario) => {
+                let report = round::run(scenario, flags.pin.unwrap_or(scenario.pin), plan, place)?;
+                (table::json(&report), table::text(&report))
+            }
+            Entry::Timing(timing) => {
+                let rounds = flags.rounds.unwrap_or(5);
+                let times = timing::run(timing, rounds, place)?;
+                (timing::json(&times), timing::text(&times))
+            }
+        };
         if flags.json {
             rows.iter().for_each(|row| println!("{row}"));
         } else {
             println!("\n{text}");
         }
-    };
-    for entry in chosen {
-        match entry {
-            Entry::Scenario(scenario) => {
-                let report = round::run(scenario, flags.pin.unwrap_or(scenario.pin), &plan)?;
-                show(table::json(&report), table::text(&report));
-            }
-            Entry::Timing(timing) => {
-                let times = timing::run(timing, flags.rounds.unwrap_or(5))?;
-                show(timing::json(&times), timing::text(&times));
-            }
-        }
+        report.as_mut().map_or(Ok(()), |report| report.add(&rows))?;
+    }
+    if let Some(report) = report {
+        eprintln!("{}", report.end()?);
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use redis_cache::bench::Near;
 use crate::pin::Placement;
 use crate::scenario::{BoxFuture, Contenders, Scenario, TURN};
 use crate::stage::Stage;
-use maps::{Aio, Bare, Moka};
+use maps::{Aio, Bare, Cached, Foyer, Moka};
 use spin::Spinning;
 
 pub(crate) const HIT: Scenario =
@@ -53,7 +53,7 @@ const fn near(
     pin: Placement,
     contenders: fn(String) -> BoxFuture<'static, Result<Contenders>>,
 ) -> Scenario {
-    let crates = &["quick_cache", "moka", "redis", "tokio", "redis-cache"];
+    let crates = &["quick_cache", "moka", "foyer", "cached", "redis", "tokio", "redis-cache"];
     Scenario { name, about, pin, turn: TURN, crates, stage: Stage::Server, contenders }
 }
 
@@ -68,10 +68,13 @@ fn reading(url: String, tasks: usize) -> BoxFuture<'static, Result<Contenders>> 
         let client = Client::open(format!("{url}?protocol=resp3"))?;
         let aio = Aio(client.get_multiplexed_async_connection_with_config(&config).await?);
         let (near, bare, moka) = (ours(ROOM)?, Bare::new(ROOM), Moka::new(ROOM));
+        let (foyer, cached) = (Foyer::new(ROOM), Cached::new(ROOM));
         for name in names.iter() {
             near.put(name).await?;
             bare.put(name).await?;
             moka.put(name).await?;
+            foyer.put(name).await?;
+            cached.put(name).await?;
             aio.put(name).await?;
             ensure!(near.find(name).await? && bare.find(name).await? && moka.find(name).await?, "not kept");
         }
@@ -79,6 +82,8 @@ fn reading(url: String, tasks: usize) -> BoxFuture<'static, Result<Contenders>> 
             Spinning::reads("quick_cache: no deadline, no invalidation", &bare, &names, tasks, true),
             Spinning::reads("near store", &near, &names, tasks, true),
             Spinning::reads("moka", &moka, &names, tasks, true),
+            Spinning::reads("foyer, no deadline", &foyer, &names, tasks, true),
+            Spinning::reads("cached, sharded", &cached, &names, tasks, true),
             Spinning::reads("redis cache-aio", &aio, &names, tasks, true),
         ])
     })
@@ -105,6 +110,7 @@ fn writing(tasks: usize) -> BoxFuture<'static, Result<Contenders>> {
     Box::pin(async move {
         let names = names("there");
         let (near, bare, moka) = (ours(TIGHT)?, Bare::new(TIGHT), Moka::new(TIGHT));
+        let (foyer, cached) = (Foyer::new(TIGHT), Cached::new(TIGHT));
         let mut kept = 0;
         for name in names.iter() {
             near.put(name).await?;
@@ -117,6 +123,8 @@ fn writing(tasks: usize) -> BoxFuture<'static, Result<Contenders>> {
             Spinning::writes("quick_cache: no deadline, no invalidation", &bare, &names, tasks),
             Spinning::writes("near store, with its epoch", &near, &names, tasks),
             Spinning::writes("moka", &moka, &names, tasks),
+            Spinning::writes("foyer, no deadline", &foyer, &names, tasks),
+            Spinning::writes("cached, sharded", &cached, &names, tasks),
         ])
     })
 }

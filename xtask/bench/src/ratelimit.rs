@@ -11,6 +11,7 @@ use kv_redis::{RedisOptions, RedisStore};
 use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo};
 use redis_ratelimit::Quota;
 
+use crate::foreign;
 use crate::pin::Placement;
 use crate::scenario::{BoxFuture, Contenders, Scenario, TURN};
 use crate::stage::Stage;
@@ -44,7 +45,7 @@ const fn check(
     pin: Placement,
     contenders: fn(String) -> BoxFuture<'static, Result<Contenders>>,
 ) -> Scenario {
-    let crates = &["redis", "tokio", "kv-redis", "redis-ratelimit"];
+    let crates = &["redis", "tokio", "kv-redis", "redis-ratelimit", "governor"];
     Scenario { name, about, pin, turn: TURN, crates, stage: Stage::Server, contenders }
 }
 
@@ -63,6 +64,9 @@ fn contenders(url: String, tasks: usize, keys: usize) -> BoxFuture<'static, Resu
         let mut all = vec![scripts.same(tasks, keys)];
         all.extend(ours::contenders(&store, tasks, keys)?);
         all.push(scripts.redis_rate(tasks, keys));
+        if keys == 1 {
+            all.extend(foreign::all(&url, foreign::Task::Check, tasks)?);
+        }
         Ok(all)
     })
 }

@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::meter::Meter;
 use crate::pin::{Pinned, Placement};
-use crate::progress::Progress;
+use crate::progress::{Place, Progress};
 use crate::scenario::{Contender, Scenario};
 use crate::stage::Servers;
 
@@ -17,6 +17,8 @@ pub(crate) struct Plan {
     pub(crate) rounds: usize,
     /// How long each turn lasts, instead of what the scenarios ask for.
     pub(crate) time: Option<Duration>,
+    /// How much of that, for a first look.
+    pub(crate) share: u32,
     /// The one contender to run.
     pub(crate) only: Option<String>,
 }
@@ -49,8 +51,8 @@ pub(crate) struct Turn {
 }
 
 /// Runs a scenario on fresh servers.
-pub(crate) fn run(scenario: &'static Scenario, placement: Placement, plan: &Plan) -> Result<Report> {
-    let (rounds, time) = (plan.rounds, plan.time.unwrap_or(scenario.turn));
+pub(crate) fn run(scenario: &'static Scenario, placement: Placement, plan: &Plan, place: Place) -> Result<Report> {
+    let (rounds, time) = (plan.rounds, plan.time.unwrap_or(scenario.turn / plan.share));
     let mut servers = scenario.stage.start()?;
     let pinned = Pinned::new(placement, &servers.pids);
     // Made after pinning: its threads inherit the place, and there are as many as it has processors.
@@ -61,7 +63,7 @@ pub(crate) fn run(scenario: &'static Scenario, placement: Placement, plan: &Plan
         ensure!(!contenders.is_empty(), "{} has no contender {only}", scenario.name);
     }
     let mut turns: Vec<Vec<Turn>> = contenders.iter().map(|_| Vec::with_capacity(rounds)).collect();
-    let mut progress = Progress::new(scenario.name, rounds);
+    let mut progress = Progress::new(scenario.name, rounds, place);
     for round in 0..rounds {
         for place in 0..contenders.len() {
             let index = (round + place) % contenders.len();

@@ -2,6 +2,7 @@
 
 mod bare;
 mod cluster;
+mod fred;
 mod one;
 mod ours;
 mod pool;
@@ -83,7 +84,7 @@ pub(crate) const POOL_64: Scenario = Scenario {
     contenders: |url| pool::calls(url, 64),
 };
 
-const CRATES: &[&str] = &["redis", "tokio", "kv-redis"];
+const CRATES: &[&str] = &["redis", "tokio", "kv-redis", "fred"];
 
 const fn one(
     name: &'static str,

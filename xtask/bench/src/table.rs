@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::machine;
+use crate::role::role;
 use crate::round::{Report, Row, Turn};
 use crate::stats::Spread;
 
@@ -69,7 +70,8 @@ pub(crate) fn json(report: &Report) -> Vec<Value> {
     let object = |row: &Row| {
         let figures: BTreeMap<_, _> = figures(report).into_iter().map(|name| (name, figure(row, name))).collect();
         json!({
-            "scenario": report.scenario.name, "contender": row.contender,
+            "scenario": report.scenario.name, "about": report.scenario.about,
+            "contender": row.contender, "role": role(row.contender),
             "rounds": report.rounds, "seconds": report.time.as_secs_f64(), "pinning": report.pinning,
             "versions": machine::versions(report.scenario.crates),
             "ratio": row.ratio(floor).map(object), "ops_per_s": row.spread(|turn| Some(turn.ops_per_s)).map(object),
@@ -118,7 +120,7 @@ fn wide(spread: Spread, show: impl Fn(f64) -> String) -> String {
 }
 
 /// Three digits, or all before the point.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         100.0.. => format!("{value:.0}"),
         10.0.. => format!("{value:.1}"),
@@ -127,7 +129,7 @@ fn number(value: f64) -> String {
 }
 
 /// Three digits after the point where a ratio may be near to one.
-fn precise(value: f64) -> String {
+pub(crate) fn precise(value: f64) -> String {
     if value.abs() < 10.0 { format!("{value:.3}") } else { number(value) }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::machine;
-use crate::progress::Progress;
+use crate::progress::{Place, Progress};
 use crate::stats::{Spread, spread};
 use crate::table::aligned;
 use crate::{recovery, startup};
@@ -36,8 +36,8 @@ pub(crate) struct Times {
 }
 
 /// Runs all rounds.
-pub(crate) fn run(timing: &'static Timing, rounds: usize) -> Result<Times> {
-    let mut progress = Progress::new(timing.name, rounds);
+pub(crate) fn run(timing: &'static Timing, rounds: usize, place: Place) -> Result<Times> {
+    let mut progress = Progress::new(timing.name, rounds, place);
     progress.show(0, "starts");
     let mut round = (timing.start)().context(timing.name)?;
     let mut rows: Vec<(&'static str, Vec<f64>)> = Vec::new();
@@ -69,7 +69,7 @@ pub(crate) fn text(times: &Times) -> String {
 pub(crate) fn json(times: &Times) -> Vec<Value> {
     let object = |(name, Spread { median, min, max })| {
         json!({
-            "timing": times.timing.name, "what": name, "rounds": times.rounds,
+            "timing": times.timing.name, "about": times.timing.about, "what": name, "rounds": times.rounds,
             "versions": machine::versions(times.timing.crates),
             "median_ms": median, "min_ms": min, "max_ms": max,
         })

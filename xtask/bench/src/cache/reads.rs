@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
+use cached::{AsyncRedisCache, ConcurrentCachedAsync};
 use kv_redis::kv_core::{KvStore, Raw};
 use kv_redis::{RedisOptions, RedisStore};
 use redis::aio::MultiplexedConnection;
@@ -56,6 +57,7 @@ pub(super) fn contenders(url: String, form: Form, tasks: usize) -> BoxFuture<'st
             let () =
                 floor.connection.clone().set(format!("records:{task}"), serde_json::to_vec(&record(task))?).await?;
         }
+        let cached = Cached::all(&url, tasks).await?;
         let keys = |prefix: &'static str| (0..tasks).map(move |task| format!("{prefix}{task}"));
         Ok(match form {
             Form::Bytes => vec![
@@ -84,6 +86,7 @@ pub(super) fn contenders(url: String, form: Form, tasks: usize) -> BoxFuture<'st
                     GET,
                     keys("").map(|key| GetOrLoad { cache: records.clone(), key }).collect(),
                 ),
+                ClosedLoop::boxed("cached, redis store", GET, cached),
             ],
         })
     })
@@ -164,6 +167,30 @@ impl<V: Send + Sync + 'static> Operation for GetOrLoad<V> {
     async fn run(&mut self) -> Result<()> {
         let load = || async { Err(io::Error::other("nothing is to be loaded")) };
         ensure!(black_box(self.cache.get_or_load(&self.key, load).await?).is_some(), "it is there");
+        Ok(())
+    }
+}
+
+/// Gets without a loader, as its README builds it.
+struct Cached {
+    cache: Arc<AsyncRedisCache<String, Record>>,
+    key: String,
+}
+
+impl Cached {
+    async fn all(url: &str, tasks: usize) -> Result<Vec<Self>> {
+        let cache = AsyncRedisCache::builder("cached").ttl(HOUR).connection_string(url).build().await?;
+        let cache = Arc::new(cache);
+        for task in 0..tasks {
+            cache.async_cache_set(task.to_string(), record(task)).await?;
+        }
+        Ok((0..tasks).map(|task| Self { cache: cache.clone(), key: task.to_string() }).collect())
+    }
+}
+
+impl Operation for Cached {
+    async fn run(&mut self) -> Result<()> {
+        ensure!(black_box(self.cache.async_cache_get(&self.key).await?).is_some(), "it is there");
         Ok(())
     }
 }

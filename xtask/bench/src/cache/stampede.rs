@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use cached::{AsyncRedisCache, ConcurrentCachedAsync};
 use kv_redis::RedisStore;
 use redis_cache::{Cache, CacheOptions};
 use tokio::task::JoinSet;
@@ -13,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::scenario::{BoxFuture, Contender, Contenders, Sample};
 
 const GETS: usize = 2000;
-const LOAD: Duration = Duration::from_millis(50);
+pub(super) const LOAD: Duration = Duration::from_millis(50);
 
 pub(super) fn contenders(url: String) -> BoxFuture<'static, Result<Contenders>> {
     Box::pin(async move {
@@ -35,13 +36,26 @@ pub(super) fn contenders(url: String) -> BoxFuture<'static, Result<Contenders>> 
 
 /// A cache as one process has it.
 #[derive(Clone)]
-enum Reader {
+pub(super) enum Reader {
     Ours(Cache<String>),
     Moka(moka::future::Cache<String, String>),
+    Cached(Arc<AsyncRedisCache<String, String>>),
 }
 
 impl Reader {
-    async fn get(&self, key: String, loads: Arc<AtomicU64>) -> Result<String> {
+    /// By name, as a process of its own has it.
+    pub(super) async fn of(kind: &str, url: &str) -> Result<Self> {
+        Ok(match kind {
+            "moka" => Self::Moka(moka::future::Cache::new(10_000)),
+            "cached" => {
+                let cache = AsyncRedisCache::builder("cached").ttl(LOAD * 1000).connection_string(url).build().await?;
+                Self::Cached(Arc::new(cache))
+            }
+            _ => Self::Ours(Cache::new(Arc::new(RedisStore::connect(url).await?), CacheOptions::default())?),
+        })
+    }
+
+    pub(super) async fn get(&self, key: String, loads: Arc<AtomicU64>) -> Result<String> {
         let load = async move {
             loads.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(LOAD).await;
@@ -53,6 +67,14 @@ impl Reader {
                 value.context("it is there")?.as_str().to_owned()
             }
             Self::Moka(cache) => cache.get_with(key, load).await,
+            Self::Cached(cache) => match cache.async_cache_get(&key).await? {
+                Some(value) => value,
+                None => {
+                    let value = load.await;
+                    cache.async_cache_set(key, value.clone()).await?;
+                    value
+                }
+            },
         })
     }
 }

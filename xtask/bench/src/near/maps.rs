@@ -75,3 +75,46 @@ impl Asked for Aio {
         Ok(self.0.clone().set(name, value().as_slice()).await?)
     }
 }
+
+#[derive(Clone)]
+pub(super) struct Foyer(foyer::Cache<Box<str>, Value>);
+
+impl Foyer {
+    pub(super) fn new(room: u64) -> Self {
+        let weigh = |_: &Box<str>, _: &Value| usize::try_from(WEIGHT).unwrap_or(usize::MAX);
+        Self(foyer::CacheBuilder::new(usize::try_from(room).unwrap_or(usize::MAX)).with_weighter(weigh).build())
+    }
+}
+
+impl Asked for Foyer {
+    async fn find(&self, name: &str) -> Result<bool> {
+        Ok(black_box(self.0.get(name)).is_some())
+    }
+
+    async fn put(&self, name: &str) -> Result<()> {
+        self.0.insert(name.into(), value());
+        Ok(())
+    }
+}
+
+/// Counts entries, not what they weigh.
+#[derive(Clone)]
+pub(super) struct Cached(Arc<cached::ShardedLruTtlCache<Box<str>, Value>>);
+
+impl Cached {
+    pub(super) fn new(room: u64) -> Self {
+        let items = usize::try_from(room / WEIGHT).unwrap_or(usize::MAX);
+        Self(Arc::new(cached::ShardedLruTtlCache::new(items, super::HOUR)))
+    }
+}
+
+impl Asked for Cached {
+    async fn find(&self, name: &str) -> Result<bool> {
+        Ok(black_box(self.0.get(name)).is_some())
+    }
+
+    async fn put(&self, name: &str) -> Result<()> {
+        cached::ConcurrentCached::cache_set(&*self.0, name.into(), value())?;
+        Ok(())
+    }
+}

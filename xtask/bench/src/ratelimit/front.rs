@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use governor::RateLimiter as GovernorLimiter;
 use kv_redis::RedisStore;
 use redis_ratelimit::{FrontLimiter, FrontOptions, LeaseOptions, Quota, RateLimitOptions, RateLimiter, Source};
 
@@ -36,6 +37,14 @@ pub(super) fn contenders(url: String) -> BoxFuture<'static, Result<Contenders>> 
             Short::boxed("a map, a mutex and a clock", Map(map)),
             Short::boxed("deny cache", Denied(denied)),
             Short::boxed("lease, with what is asked for", Leased(leased)),
+            Short::boxed(
+                "governor, keyed, of this process alone",
+                Governed(Arc::new(GovernorLimiter::keyed(plenty()))),
+            ),
+            Short::boxed(
+                "governor, one key, of this process alone",
+                GovernedOne(Arc::new(GovernorLimiter::direct(plenty()))),
+            ),
         ])
     })
 }
@@ -67,6 +76,30 @@ struct Leased(FrontLimiter);
 impl Operation for Leased {
     async fn run(&mut self) -> Result<()> {
         ensure!(self.0.check(black_box(ID)).await?.is_allowed(), "denied");
+        Ok(())
+    }
+}
+
+/// More than anybody can ask for.
+fn plenty() -> governor::Quota {
+    governor::Quota::per_second(std::num::NonZeroU32::MAX)
+}
+
+struct Governed(Arc<governor::DefaultKeyedRateLimiter<String>>);
+
+impl Operation for Governed {
+    async fn run(&mut self) -> Result<()> {
+        // It wants a key of its own kind.
+        ensure!(self.0.check_key(&black_box(ID).to_owned()).is_ok(), "denied");
+        Ok(())
+    }
+}
+
+struct GovernedOne(Arc<governor::DefaultDirectRateLimiter>);
+
+impl Operation for GovernedOne {
+    async fn run(&mut self) -> Result<()> {
+        ensure!(black_box(&self.0).check().is_ok(), "denied");
         Ok(())
     }
 }

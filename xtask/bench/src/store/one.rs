@@ -8,6 +8,7 @@ use kv_redis::{RedisOptions, RedisStore};
 use redis::{AsyncConnectionConfig, Client};
 
 use super::bare::{Bare, Batch, Deadline};
+use super::fred::Fred;
 use super::ours::{Ours, fill};
 use super::{MANY, Verb, client};
 use crate::load::ClosedLoop;
@@ -26,6 +27,7 @@ pub(super) fn calls(url: String, verb: Verb, tasks: usize) -> BoxFuture<'static,
         // A floor that may hang for ever has not the same guarantee.
         let (after, none) = (Deadline::After(options.deadline), Deadline::OfConnection);
         let commands = verb.commands();
+        let fred = Fred::all(&url, verb, tasks).await?;
         let mut contenders = vec![
             ClosedLoop::boxed("redis-rs, same settings", commands, Bare::all(&floor, after, verb, tasks)),
             ClosedLoop::boxed("… no deadline", commands, Bare::all(&floor, none, verb, tasks)),
@@ -35,6 +37,7 @@ pub(super) fn calls(url: String, verb: Verb, tasks: usize) -> BoxFuture<'static,
             contenders.extend([
                 ClosedLoop::boxed("redis-rs, defaults", commands, Bare::all(&defaults, none, verb, tasks)),
                 ClosedLoop::boxed("ConnectionManager", commands, Bare::all(&managed, none, verb, tasks)),
+                ClosedLoop::boxed("fred", commands, fred),
             ]);
         }
         Ok(contenders)
