@@ -13,7 +13,7 @@ use std::{
 };
 use xtask::fixture::Server;
 
-const DEADLINE: Duration = Duration::from_secs(1);
+const DEADLINE: Duration = Duration::from_millis(500);
 
 async fn store(server: &Server) -> RedisStore {
     let options = RedisOptions::default().deadline(DEADLINE).heartbeat(Duration::from_millis(200));
