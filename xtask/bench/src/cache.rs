@@ -5,9 +5,11 @@ mod processes;
 mod race;
 mod reads;
 mod refresh;
+mod replay;
 mod stampede;
 
 pub(crate) use processes::serve;
+pub(crate) use replay::choose as choose_trace;
 
 use std::time::Duration;
 
@@ -68,6 +70,14 @@ pub(crate) const AVALANCHE: Scenario = Scenario {
         avalanche::contenders,
     )
 };
+
+/// Of which page, `--trace` says.
+pub(crate) const REPLAY: Scenario = cache(
+    "cache-replay",
+    "200,000 reads of a trace from 4 processes, a new one every turn; a page takes 1 ms to load",
+    Placement::None,
+    replay::contenders,
+);
 
 pub(crate) const RACE: Scenario =
     cache("cache-race", "a key is read and changed at the same time", Placement::None, race::contenders);

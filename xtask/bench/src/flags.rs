@@ -19,6 +19,8 @@ xflags::xflags! {
         optional --only contender: String
         /// same, split or none, instead of what each scenario asks for.
         optional --pin placement: Placement
+        /// The trace that cache-replay reads: lines `start count ignore sequence`, plain or gzip. Default: pages drawn at random.
+        optional --trace file: PathBuf
         /// Names the scenarios and ends.
         optional --list
         /// One line of JSON per row, after one for the machine.

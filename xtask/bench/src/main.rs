@@ -82,6 +82,9 @@ fn measure(flags: &Bench, plan: &Plan, folder: &Path) -> Result<()> {
     if flags.quick && flags.scenarios.is_empty() {
         chosen.retain(|entry| matches!(entry, Entry::Scenario(_)));
     }
+    if let Some(trace) = flags.trace.clone() {
+        cache::choose_trace(trace);
+    }
     let machine = Machine::read()?;
     println!("{}", if flags.json { machine.json().to_string() } else { machine.to_string() });
     let wanted = flags.report.is_some() || flags.scenarios.is_empty();

@@ -1,4 +1,4 @@
-//! Checks of a limiter, against the least code that sends the same script and against what redis_rate sends.
+//! Checks of a limiter, against the least code that sends the same script and against what `redis_rate` sends.
 
 mod front;
 mod ours;

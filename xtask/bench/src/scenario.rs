@@ -53,6 +53,7 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
     cache::STAMPEDE_PROCESSES,
     cache::XFETCH,
     cache::AVALANCHE,
+    cache::REPLAY,
     cache::RACE,
     near::HIT,
     near::HIT_2,

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use super::replay;
 use super::stampede::{LOAD, Reader};
 use crate::meter;
 use crate::scenario::{BoxFuture, Contender, Contenders, Sample};
@@ -19,7 +20,7 @@ const KIND: &str = "BENCH_CACHE_WORKER";
 const URL: &str = "BENCH_CACHE_URL";
 
 /// What the client sends; what scripts do counts apart.
-const SENT: &[&str] = &["get", "evalsha", "eval", "script|load", "subscribe", "hello", "ping"];
+pub(super) const SENT: &[&str] = &["get", "evalsha", "eval", "script|load", "subscribe", "hello", "ping"];
 
 pub(super) fn contenders(url: String) -> BoxFuture<'static, Result<Contenders>> {
     Box::pin(async move {
@@ -46,6 +47,9 @@ pub(crate) fn serve() -> Option<Result<()>> {
 
 fn work(kind: &str, url: &str) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if let Some(kind) = kind.strip_prefix(replay::KIND) {
+        return runtime.block_on(async { replay::work(Reader::of(kind, url).await?).await });
+    }
     let reader = runtime.block_on(Reader::of(kind, url))?;
     println!("{}", json!({ "ready": true }));
     for line in stdin().lines() {
@@ -57,7 +61,7 @@ fn work(kind: &str, url: &str) -> Result<()> {
             let mut all = JoinSet::new();
             for _ in 0..gets {
                 let (reader, key, loads) = (reader.clone(), key.clone(), loads.clone());
-                all.spawn(async move { reader.get(key, loads).await });
+                all.spawn(async move { reader.get(key, LOAD, &loads).await });
             }
             while let Some(got) = all.join_next().await {
                 ensure!(got?? == "loaded", "another value");
@@ -71,16 +75,17 @@ fn work(kind: &str, url: &str) -> Result<()> {
 }
 
 /// Dropping it ends the process.
-struct Worker {
+pub(super) struct Worker {
     process: Child,
     orders: ChildStdin,
     reports: BufReader<ChildStdout>,
 }
 
 impl Worker {
-    fn start(kind: &str, url: &str) -> Result<Self> {
+    pub(super) fn start(kind: &str, url: &str) -> Result<Self> {
         let mut process = Command::new(env::current_exe()?)
             .envs([(KIND, kind), (URL, url)])
+            .envs(replay::environment())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -91,12 +96,12 @@ impl Worker {
         Ok(worker)
     }
 
-    fn order(&mut self, key: &str, gets: usize) -> Result<()> {
-        writeln!(self.orders, "{key} {gets}")?;
+    pub(super) fn order(&mut self, line: &str) -> Result<()> {
+        writeln!(self.orders, "{line}")?;
         Ok(self.orders.flush()?)
     }
 
-    fn hear(&mut self) -> Result<Value> {
+    pub(super) fn hear(&mut self) -> Result<Value> {
         let mut line = String::new();
         self.reports.read_line(&mut line)?;
         serde_json::from_str(&line).context("a worker has ended")
@@ -136,9 +141,10 @@ impl Contender for Crowd {
             let (begun, mut sample, mut loads, mut behind) = (Instant::now(), Sample::default(), 0, Duration::ZERO);
             while begun.elapsed() < time {
                 self.runs += 1;
-                let (key, each) = (format!("key-{}-{}", self.workers.len(), self.runs), self.gets / self.workers.len());
+                let each = self.gets / self.workers.len();
+                let line = format!("key-{}-{} {each}", self.workers.len(), self.runs);
                 let asked = Instant::now();
-                self.workers.iter_mut().try_for_each(|worker| worker.order(&key, each))?;
+                self.workers.iter_mut().try_for_each(|worker| worker.order(&line))?;
                 for worker in &mut self.workers {
                     let told = worker.hear()?;
                     loads += told["loads"].as_u64().unwrap_or_default();

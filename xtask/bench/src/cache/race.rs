@@ -71,7 +71,7 @@ impl Kind {
             Self::Told(_, other) => other.invalidate(key).await?,
             Self::Tracked(_, foreign) => {
                 let keys = [format!("tracked:{{{key}}}"), format!("tracked:{{{key}}}:load")];
-                foreign.clone().del(&keys[..]).await?
+                foreign.clone().del::<_, ()>(&keys[..]).await?;
             }
         }
         Ok(())

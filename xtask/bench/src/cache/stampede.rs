@@ -55,10 +55,12 @@ impl Reader {
         })
     }
 
-    pub(super) async fn get(&self, key: String, loads: Arc<AtomicU64>) -> Result<String> {
+    /// A value that takes so long to load.
+    pub(super) async fn get(&self, key: String, load: Duration, loads: &Arc<AtomicU64>) -> Result<String> {
+        let loads = loads.clone();
         let load = async move {
             loads.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(LOAD).await;
+            tokio::time::sleep(load).await;
             "loaded".to_owned()
         };
         Ok(match self {
@@ -96,7 +98,7 @@ impl Stampede {
         for get in 0..GETS {
             let (reader, key) = (self.readers[get % self.readers.len()].clone(), format!("key-{}", self.runs));
             let loads = loads.clone();
-            gets.spawn(async move { reader.get(key, loads).await });
+            gets.spawn(async move { reader.get(key, LOAD, &loads).await });
         }
         while let Some(got) = gets.join_next().await {
             ensure!(got?? == "loaded", "another value");

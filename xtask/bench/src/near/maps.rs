@@ -45,7 +45,7 @@ pub(super) struct Moka(moka::future::Cache<Box<str>, Value>);
 
 impl Moka {
     pub(super) fn new(room: u64) -> Self {
-        let weigh = |_: &Box<str>, _: &Value| u32::try_from(WEIGHT).unwrap_or(u32::MAX);
+        let weigh = |_: &_, _: &_| u32::try_from(WEIGHT).unwrap_or(u32::MAX);
         Self(moka::future::Cache::builder().max_capacity(room).weigher(weigh).time_to_live(super::HOUR).build())
     }
 }
@@ -81,7 +81,7 @@ pub(super) struct Foyer(foyer::Cache<Box<str>, Value>);
 
 impl Foyer {
     pub(super) fn new(room: u64) -> Self {
-        let weigh = |_: &Box<str>, _: &Value| usize::try_from(WEIGHT).unwrap_or(usize::MAX);
+        let weigh = |_: &_, _: &_| usize::try_from(WEIGHT).unwrap_or(usize::MAX);
         Self(foyer::CacheBuilder::new(usize::try_from(room).unwrap_or(usize::MAX)).with_weighter(weigh).build())
     }
 }

@@ -12,7 +12,7 @@ use super::{Ids, RATE};
 use crate::load::{ClosedLoop, Operation};
 use crate::scenario::Contender;
 
-/// What redis_rate does, in its order and its types: `TIME`, `GET`, floating seconds, `SET`, and four values, two of them text.
+/// What `redis_rate` does, in its order and its types: `TIME`, `GET`, floating seconds, `SET`, and four values, two of them text.
 const REDIS_RATE: &str = r#"
 local burst, rate, period, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local step = period / rate
