@@ -60,16 +60,15 @@ pub(crate) struct Flight<V> {
 
 impl<V> Flights<V> {
     pub(crate) fn join(&self, key: &str) -> Place<V> {
-        let mut seats = self.lock();
-        if let Some(seat) = seats.by_key.get_mut(key) {
-            let (waiter, ticket) = oneshot::channel();
-            seat.push(waiter);
-            return Place::Behind(Ride { flights: self.clone(), number: seat.number, ticket });
-        }
         let key: Arc<str> = key.into();
-        let number = seats.look(key.clone());
-        drop(seats);
-        Place::First(Lead { flights: self.clone(), key, number, members: Vec::new(), over: false })
+        match self.lock().take(key.clone()) {
+            Ok(number) => Place::First(Lead { flights: self.clone(), key, number, members: Vec::new(), over: false }),
+            Err(seat) => {
+                let (waiter, ticket) = oneshot::channel();
+                seat.push(waiter);
+                Place::Behind(Ride { flights: self.clone(), number: seat.number, ticket })
+            }
+        }
     }
 
     /// Lets the load of a key go on for those who wait, and for nobody who comes later.
@@ -95,7 +94,7 @@ impl<V> Flights<V> {
     fn goes_on(&self, key: &str, number: u64) -> bool {
         let mut seats = self.lock();
         let Some(seat) = seats.own(key, number) else { return false };
-        if !matches!(seat.stage, Stage::Looking) || seat.since.elapsed() < PATIENCE {
+        if !matches!(seat.stage, Stage::Looking) || seat.is_within(PATIENCE) {
             return true;
         }
         if let Some((key, seat)) = seats.by_key.remove_entry(key) {
@@ -111,18 +110,19 @@ impl<V> Flights<V> {
         if waiters.is_empty() {
             return;
         }
-        let mut seats = self.lock();
-        let number = match seats.by_key.get_mut(key) {
-            Some(seat) => return waiters.into_iter().for_each(|waiter| seat.push(waiter)),
-            None => seats.look(key.clone()),
+        let number = match self.lock().take(key.clone()) {
+            Ok(number) => number,
+            Err(seat) => return waiters.into_iter().for_each(|waiter| seat.push(waiter)),
         };
-        drop(seats);
         self.hand_over(key, number, waiters);
     }
 
     /// Lets the first of them who is still there look for the others.
     fn hand_over(&self, key: &Arc<str>, number: u64, mut wave: Vec<Waiter<V>>) {
         loop {
+            if let Some(seat) = self.lock().own(key, number) {
+                seat.since = Some(Instant::now());
+            }
             let mut members = wave.into_iter();
             while let Some(next) = members.next() {
                 let members_left = members.collect();
@@ -137,7 +137,6 @@ impl<V> Flights<V> {
                 return;
             }
             wave = mem::take(&mut seat.get_mut().waiting);
-            seat.get_mut().since = Instant::now();
             if wave.is_empty() {
                 seat.remove();
                 return;

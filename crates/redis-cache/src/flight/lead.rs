@@ -1,7 +1,7 @@
 use super::{Flight, Flights, Late, Ticket, Waiter, seats::Stage, tell};
 use crate::{CacheError, found::Found};
-use std::{mem, sync::Arc};
-use tokio::{sync::oneshot, time::Instant};
+use std::{collections::hash_map::Entry, mem, sync::Arc};
+use tokio::sync::oneshot;
 
 /// The one who looks into the store for all who came before it looks. Dropped, it leaves that to the next.
 pub(crate) struct Lead<V> {
@@ -46,11 +46,13 @@ impl<V> Drop for Lead<V> {
         if !self.over {
             let mut wave = mem::take(&mut self.members);
             let mut seats = self.flights.lock();
-            let Some(seat) = seats.own(&self.key, self.number) else { return };
-            wave.append(&mut seat.waiting);
-            seat.since = Instant::now();
+            let Entry::Occupied(mut seat) = seats.by_key.entry(self.key.clone()) else { return };
+            if seat.get().number != self.number {
+                return;
+            }
+            wave.append(&mut seat.get_mut().waiting);
             if wave.is_empty() {
-                seats.by_key.remove(&self.key);
+                seat.remove();
                 return;
             }
             drop(seats);

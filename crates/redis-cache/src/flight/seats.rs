@@ -1,5 +1,9 @@
 use super::{Late, Waiter, lock};
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::time::Instant;
 
 pub(super) struct Seats<V> {
@@ -11,7 +15,8 @@ pub(super) struct Seat<V> {
     /// Tells a lead or flight whether the key is still its own.
     pub(super) number: u64,
     pub(super) stage: Stage<V>,
-    pub(super) since: Instant,
+    /// When somebody began to wait for this one; most look alone, and need no clock.
+    pub(super) since: Option<Instant>,
     /// Those whose turn comes when this one is over.
     pub(super) waiting: Vec<Waiter<V>>,
 }
@@ -23,11 +28,17 @@ pub(super) enum Stage<V> {
 }
 
 impl<V> Seats<V> {
-    pub(super) fn look(&mut self, key: Arc<str>) -> u64 {
-        self.last += 1;
-        let seat = Seat { number: self.last, stage: Stage::Looking, since: Instant::now(), waiting: Vec::new() };
-        self.by_key.insert(key, seat);
-        self.last
+    /// The seat that a key has; the number of a new one if it had none.
+    pub(super) fn take(&mut self, key: Arc<str>) -> Result<u64, &mut Seat<V>> {
+        match self.by_key.entry(key) {
+            Entry::Occupied(seat) => Err(seat.into_mut()),
+            Entry::Vacant(place) => {
+                self.last += 1;
+                let (stage, waiting) = (Stage::Looking, Vec::new());
+                place.insert(Seat { number: self.last, stage, since: None, waiting });
+                Ok(self.last)
+            }
+        }
     }
 
     pub(super) fn own(&mut self, key: &str, number: u64) -> Option<&mut Seat<V>> {
@@ -37,9 +48,15 @@ impl<V> Seats<V> {
 
 impl<V> Seat<V> {
     pub(super) fn push(&mut self, waiter: Waiter<V>) {
+        self.since.get_or_insert_with(Instant::now);
         match &self.stage {
             Stage::Looking | Stage::Landing => self.waiting.push(waiter),
             Stage::Loading { late } => lock(late).push(waiter),
         }
+    }
+
+    /// Whether those who wait have done so for no longer than this.
+    pub(super) fn is_within(&self, patience: Duration) -> bool {
+        self.since.is_none_or(|since| since.elapsed() < patience)
     }
 }
