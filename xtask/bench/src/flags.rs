@@ -11,7 +11,7 @@ xflags::xflags! {
         repeated scenarios: String
         /// How many rounds every contender gets. Default: 9.
         optional --rounds rounds: usize
-        /// A first look in three minutes: 2 rounds, turns a fifth as long, and nothing that servers have to die for.
+        /// A first look in three minutes: 2 rounds, turns an eighth as long, and nothing that servers have to die for.
         optional --quick
         /// How long a contender's turn in a round lasts, instead of what each scenario asks for.
         optional --seconds seconds: f64

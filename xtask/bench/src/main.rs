@@ -69,7 +69,7 @@ fn run(flags: &Bench) -> Result<()> {
     let plan = Plan {
         rounds: flags.rounds.unwrap_or(if flags.quick { 2 } else { 9 }),
         time: flags.seconds.map(Duration::try_from_secs_f64).transpose().context("--seconds")?,
-        share: if flags.quick { 5 } else { 1 },
+        share: if flags.quick { 8 } else { 1 },
         only: flags.only.clone(),
     };
     ensure!(plan.rounds > 0, "--rounds must not be zero");

@@ -13,9 +13,9 @@ use redis::{AsyncCommands, AsyncConnectionConfig, Client};
 use redis_cache::{Cache, CacheOptions, Lookup, NearOptions};
 use tokio::time::sleep;
 
-use crate::scenario::{BoxFuture, Contender, Contenders, Sample};
+use crate::scenario::{BoxFuture, Contender, Contenders, Sample, TURN};
 
-/// In each turn.
+/// In a turn of the usual length.
 const RACES: u64 = 1000;
 const WAIT: Duration = Duration::from_secs(1);
 
@@ -126,13 +126,13 @@ impl Contender for Race {
         &[]
     }
 
-    /// As many races whatever the time.
-    fn work(&mut self, _: Duration) -> BoxFuture<'_, Result<Sample>> {
+    fn work(&mut self, time: Duration) -> BoxFuture<'_, Result<Sample>> {
         Box::pin(async move {
             self.runs += 1;
             let key = |race: u64| format!("race-{}-{race}", self.runs);
             let mut sample = Sample::default();
-            for race in 0..RACES {
+            let races = ((RACES as f64 * time.div_duration_f64(TURN)) as u64).max(1);
+            for race in 0..races {
                 let begun = Instant::now();
                 // From before the read is sent to after it is answered.
                 let lag = Duration::from_micros(race % 10 * 20);
@@ -143,10 +143,10 @@ impl Contender for Race {
             }
             sleep(WAIT).await;
             let mut stale = 0_u64;
-            for race in 0..RACES {
+            for race in 0..races {
                 stale += u64::from(self.kind.is_stale(&key(race)).await?);
             }
-            sample.figures = vec![("stale of 1000 after 1 s", stale as f64)];
+            sample.figures = vec![("stale of 1000 after 1 s", stale as f64 * 1000.0 / races as f64)];
             Ok(sample)
         })
     }

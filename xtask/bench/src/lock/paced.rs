@@ -9,7 +9,9 @@ use tokio::time::sleep;
 
 use crate::histogram::Histogram;
 
+/// So many of them, but no longer than this for those that need a long pause.
 const PROBES: usize = 300;
+const LONG_ENOUGH: Duration = Duration::from_millis(600);
 /// tokio's timer has no shorter steps, and beyond the longest nothing gets slower.
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_millis(10);
@@ -26,7 +28,11 @@ impl Paced {
         let pause = pause.clamp(SHORTEST, LONGEST);
         tokio::spawn(async move {
             let mut trips = Histogram::default();
+            let begun = Instant::now();
             for _ in 0..PROBES {
+                if begun.elapsed() > LONG_ENOUGH {
+                    break;
+                }
                 sleep(pause).await;
                 let sent = Instant::now();
                 store.get("paced").await?;
