@@ -20,8 +20,8 @@ pub(super) fn contenders(store: &RedisStore, tasks: usize, keys: usize) -> Resul
     let one: &[(&str, u64)] = &[("evalsha", 1)];
     Ok(vec![
         ClosedLoop::boxed("redis-ratelimit", one, ids().map(|ids| Plain(plain.clone(), ids)).collect()),
-        ClosedLoop::boxed("… front, batch 1", one, ids().map(|ids| Front(alone.clone(), ids)).collect()),
-        ClosedLoop::boxed("… front", &[], ids().map(|ids| Front(front.clone(), ids)).collect()),
+        ClosedLoop::boxed("front, batch 1", one, ids().map(|ids| Front(alone.clone(), ids)).collect()),
+        ClosedLoop::boxed("front", &[], ids().map(|ids| Front(front.clone(), ids)).collect()),
     ])
 }
 

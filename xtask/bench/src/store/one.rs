@@ -30,7 +30,7 @@ pub(super) fn calls(url: String, verb: Verb, tasks: usize) -> BoxFuture<'static,
         let fred = Fred::all(&url, verb, tasks).await?;
         let mut contenders = vec![
             ClosedLoop::boxed("redis-rs, same settings", commands, Bare::all(&floor, after, verb, tasks)),
-            ClosedLoop::boxed("… no deadline", commands, Bare::all(&floor, none, verb, tasks)),
+            ClosedLoop::boxed("redis-rs, same settings, no deadline", commands, Bare::all(&floor, none, verb, tasks)),
             ClosedLoop::boxed("kv-redis", commands, Ours::all(&store, verb, tasks)),
         ];
         if !matches!(verb, Verb::Mget) {
@@ -57,7 +57,7 @@ pub(super) fn pipelines(url: String) -> BoxFuture<'static, Result<Contenders>> {
         let (after, none) = (Deadline::After(options.deadline), Deadline::OfConnection);
         Ok(vec![
             ClosedLoop::boxed("redis-rs, same settings", gets, vec![Batch::new(floor.clone(), after)]),
-            ClosedLoop::boxed("… no deadline", gets, vec![Batch::new(floor, none)]),
+            ClosedLoop::boxed("redis-rs, same settings, no deadline", gets, vec![Batch::new(floor, none)]),
             ClosedLoop::boxed("kv-redis", gets, vec![ours]),
         ])
     })
