@@ -24,6 +24,7 @@ mod scan;
 mod script;
 mod store;
 mod subscription;
+mod timeouts;
 mod tracking;
 mod transform;
 
@@ -55,6 +56,7 @@ pub use {
     script::{Arg, Script, ScriptCall, ScriptStore, Twin},
     store::{KvStore, KvStoreExt, Ttl},
     subscription::{Event, Feed, Outage, Subscription},
+    timeouts::Timeouts,
     tracking::{KeyChanges, Tracking},
     transform::Transform,
 };

@@ -4,6 +4,7 @@ use crate::{
     source::{Source, not_connected, timed_out},
     stats::Counter,
 };
+use kv_core::Timeouts;
 use redis::{RedisResult, aio::MultiplexedConnection};
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -21,6 +22,7 @@ pub(crate) struct Lanes {
     /// The last used is the first to be used again, so that the others grow old and go.
     idle: Mutex<Vec<(Instant, Wire)>>,
     min: usize,
+    timeouts: Timeouts,
 }
 
 /// One connection; dropped, it is closed.
@@ -35,7 +37,8 @@ const IDLE: Duration = Duration::from_secs(60);
 impl Lanes {
     pub(crate) fn new(source: Arc<Source>, min: usize, max: usize) -> Arc<Self> {
         let permits = Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
-        Arc::new(Self { source, permits, idle: Mutex::default(), min })
+        let timeouts = Timeouts::of(source.dialer.options.deadline);
+        Arc::new(Self { source, permits, idle: Mutex::default(), min, timeouts })
     }
 
     /// Opens as many connections as the pool has at least.
@@ -95,7 +98,7 @@ impl Lanes {
     ) -> RedisResult<T> {
         let mut lane = self.take(take_by).await?;
         let begun = Instant::now();
-        let reply = timeout_at(by, send(lane.connection())).await.unwrap_or_else(|_| Err(timed_out()));
+        let reply = self.timeouts.within(by, send(lane.connection())).await.unwrap_or_else(|| Err(timed_out()));
         match &reply {
             Err(error) if error.is_io_error() => {
                 self.source.dialer.counters.count(Counter::Retired);

@@ -5,6 +5,7 @@ use crate::{
     stats::Counter,
 };
 use arc_swap::ArcSwapOption;
+use kv_core::Timeouts;
 use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value, aio::MultiplexedConnection};
 use std::sync::{
     Arc, OnceLock, Weak,
@@ -19,6 +20,7 @@ use tokio::{
 pub(crate) struct Link {
     source: Arc<Source>,
     live: ArcSwapOption<Live>,
+    timeouts: Timeouts,
 }
 
 /// A connection that works as far as is known.
@@ -31,7 +33,8 @@ struct Live {
 
 impl Link {
     pub(crate) fn new(source: Arc<Source>) -> Arc<Self> {
-        Arc::new(Self { source, live: ArcSwapOption::empty() })
+        let timeouts = Timeouts::of(source.dialer.options.deadline);
+        Arc::new(Self { source, live: ArcSwapOption::empty(), timeouts })
     }
 
     /// Whether there is a connection, as far as is known.
@@ -54,9 +57,8 @@ impl Link {
         let replies_before = live.replies.load(Ordering::Relaxed);
         let _call = live.wire.under_way.begin();
         let mut connection = live.wire.connection.clone();
-        let reply = timeout_at(by, send(&mut connection)).await;
-        match reply {
-            Ok(reply) => {
+        match self.timeouts.within(by, send(&mut connection)).await {
+            Some(reply) => {
                 match &reply {
                     Err(error) if error.is_io_error() || says_read_only(error) => self.retire(&live),
                     Ok(value) if replies(value).iter().any(is_read_only) => self.retire(&live),
@@ -64,7 +66,7 @@ impl Link {
                 }
                 reply
             }
-            Err(_) => {
+            None => {
                 if live.replies.load(Ordering::Relaxed) == replies_before {
                     self.retire(&live);
                 }
