@@ -12,8 +12,8 @@ pub trait Codec<T>: fmt::Debug + Send + Sync {
     /// The value as bytes.
     fn encode(&self, value: &T) -> Result<Bytes>;
 
-    /// The value behind the bytes, or [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt).
-    fn decode(&self, bytes: &Bytes) -> Result<T>;
+    /// The value behind the bytes, or [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt). It gets the bytes, so that a value may keep them.
+    fn decode(&self, bytes: Bytes) -> Result<T>;
 }
 
 /// Bytes as they are.
@@ -27,8 +27,8 @@ impl Codec<Bytes> for Raw {
     fn encode(&self, value: &Bytes) -> Result<Bytes> {
         Ok(value.clone())
     }
-    fn decode(&self, bytes: &Bytes) -> Result<Bytes> {
-        Ok(bytes.clone())
+    fn decode(&self, bytes: Bytes) -> Result<Bytes> {
+        Ok(bytes)
     }
 }
 
@@ -47,9 +47,9 @@ impl<T: serde::Serialize + serde::de::DeserializeOwned> Codec<T> for Json {
         // serde_json's messages may quote the value, so they stay out of the error.
         serde_json::to_vec(value).map(Bytes::from).map_err(|_| Error::invalid_input("encode", "value has no json form"))
     }
-    fn decode(&self, bytes: &Bytes) -> Result<T> {
+    fn decode(&self, bytes: Bytes) -> Result<T> {
         use crate::{Error, ErrorKind};
-        serde_json::from_slice(bytes)
+        serde_json::from_slice(&bytes)
             .map_err(|_| Error::new(ErrorKind::Corrupt, "decode").with_detail("not the json of this type"))
     }
 }
@@ -70,9 +70,9 @@ impl<T: serde::Serialize + serde::de::DeserializeOwned> Codec<T> for MessagePack
         let encoded = rmp_serde::to_vec_named(value);
         encoded.map(Bytes::from).map_err(|_| Error::invalid_input("encode", "value has no messagepack form"))
     }
-    fn decode(&self, bytes: &Bytes) -> Result<T> {
+    fn decode(&self, bytes: Bytes) -> Result<T> {
         use crate::{Error, ErrorKind};
-        let mut decoder = rmp_serde::Deserializer::new(std::io::Cursor::new(bytes));
+        let mut decoder = rmp_serde::Deserializer::new(std::io::Cursor::new(&bytes));
         // As deep as JSON may be.
         decoder.set_max_depth(128);
         let value = T::deserialize(&mut decoder).ok().filter(|_| decoder.position() == bytes.len() as u64);
@@ -89,9 +89,9 @@ mod tests {
     fn round_trips(codec: &impl Codec<std::collections::BTreeMap<String, Option<(u64, f64, String)>>>) {
         let value = [("a".to_owned(), Some((u64::MAX, 0.1, "é".to_owned()))), (String::new(), None)].into();
         let bytes = codec.encode(&value).unwrap();
-        assert_eq!(codec.decode(&bytes).unwrap(), value);
+        assert_eq!(codec.decode(bytes.clone()).unwrap(), value);
         for damaged in [bytes.slice(..bytes.len() - 1), [&bytes[..], b" x"].concat().into(), Bytes::new()] {
-            let kind = codec.decode(&damaged).unwrap_err().kind();
+            let kind = codec.decode(damaged.clone()).unwrap_err().kind();
             assert_eq!(kind, crate::ErrorKind::Corrupt, "{damaged:?}");
         }
     }
@@ -124,13 +124,13 @@ mod tests {
         }
         let bytes = Bytes::from(rmp_serde::to_vec_named(&Old { id: 7, name: "kettle" }).unwrap());
         assert_eq!(&bytes[..], b"\x82\xa2id\x07\xa4name\xa6kettle");
-        let new: New = MessagePack.decode(&bytes).unwrap();
+        let new: New = MessagePack.decode(bytes).unwrap();
         assert_eq!((new.id, new.price), (7, None));
         let claims = Bytes::from_static(b"\xdd\xff\xff\xff\xff\x01");
-        assert!(Codec::<Vec<u64>>::decode(&MessagePack, &claims).is_err());
+        assert!(Codec::<Vec<u64>>::decode(&MessagePack, claims).is_err());
         #[derive(serde::Serialize, serde::Deserialize)]
         struct Deep(Vec<Deep>);
         let deep = Bytes::from(vec![0x91; 1 << 20]);
-        assert!(Codec::<Deep>::decode(&MessagePack, &deep).is_err());
+        assert!(Codec::<Deep>::decode(&MessagePack, deep).is_err());
     }
 }

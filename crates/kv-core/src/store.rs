@@ -107,7 +107,7 @@ pub trait KvStoreExt: KvStore {
 
     /// Reads a typed value through a codec.
     async fn get_as<T: Send>(&self, key: &str, codec: &dyn Codec<T>) -> Result<Option<T>> {
-        self.get(key).await?.map(|bytes| codec.decode(&bytes)).transpose()
+        self.get(key).await?.map(|bytes| codec.decode(bytes)).transpose()
     }
 
     /// Writes a typed value through a codec.

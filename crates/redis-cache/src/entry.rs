@@ -1,5 +1,5 @@
 use crate::{parts::Manifest, tags::Tags};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 /// What a key of the cache holds: a header, and behind it the encoded value.
 ///
@@ -94,11 +94,9 @@ impl Header {
         bytes.extend_from_slice(behind);
         bytes
     }
-}
 
-impl Entry {
-    /// `None` for anything this version cannot read.
-    pub(crate) fn decode(bytes: &Bytes) -> Option<Self> {
+    /// With the kind, the side, and where that begins which is behind the extensions.
+    fn decode(bytes: &[u8]) -> Option<(Self, u8, u8, usize)> {
         let header = bytes.first_chunk::<HEADER>()?;
         let &[MAGIC, VERSION, kind, transform, codec, side, low, high, ..] = header else { return None };
         let int = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
@@ -109,16 +107,35 @@ impl Entry {
             stale_for: int(28),
         };
         let start = HEADER + usize::from(u16::from_le_bytes([low, high]));
+        Some((Self { transform, codec, schema: int(8), times }, kind, side, start))
+    }
+}
+
+impl Entry {
+    /// Gives back what this version cannot read.
+    pub(crate) fn decode(mut bytes: Bytes) -> Result<Self, Bytes> {
+        let Some((header, kind, side, start)) = Header::decode(&bytes) else { return Err(bytes) };
+        let manifest = || Manifest::decode(bytes.get(start..)?);
         let body = match (kind, side) {
-            _ if start > bytes.len() => return None,
-            (VALUE, 0) => Body::Whole(bytes.slice(start..)),
-            (NULL, 0) if start == bytes.len() => Body::Null,
-            (PARTS, 0) => Body::Parts(Side::Even, Manifest::decode(&bytes[start..])?),
-            (PARTS, 1) => Body::Parts(Side::Odd, Manifest::decode(&bytes[start..])?),
-            _ => return None,
+            _ if start > bytes.len() => None,
+            (VALUE, 0) => Some(Body::Whole(())),
+            (NULL, 0) if start == bytes.len() => Some(Body::Null),
+            (PARTS, 0) => manifest().map(|manifest| Body::Parts(Side::Even, manifest)),
+            (PARTS, 1) => manifest().map(|manifest| Body::Parts(Side::Odd, manifest)),
+            _ => None,
         };
-        let tags = Tags(bytes.slice(HEADER..start));
-        Some(Self { header: Header { transform, codec, schema: int(8), times }, tags, body })
+        let Some(body) = body else { return Err(bytes) };
+        let tags = if start == HEADER { Tags::default() } else { Tags(bytes.slice(HEADER..start)) };
+        let body = match body {
+            // In place: what is sliced has to be counted.
+            Body::Whole(()) => {
+                bytes.advance(start);
+                Body::Whole(bytes)
+            }
+            Body::Null => Body::Null,
+            Body::Parts(side, manifest) => Body::Parts(side, manifest),
+        };
+        Ok(Self { header, tags, body })
     }
 
     /// What tells this entry from the one that replaces it.
@@ -149,7 +166,7 @@ mod tests {
     fn version_1_stands_byte_for_byte() {
         assert_eq!(HEADER.entry(&Tags::default(), Body::Whole(b"ab")), GOLDEN);
         let entry = Entry { header: HEADER, tags: Tags::default(), body: Body::Whole(Bytes::from_static(b"ab")) };
-        assert_eq!(Entry::decode(&Bytes::from_static(GOLDEN)), Some(entry));
+        assert_eq!(Entry::decode(Bytes::from_static(GOLDEN)), Ok(entry));
     }
 
     #[test]
@@ -158,7 +175,7 @@ mod tests {
             for tags in [Tags::default(), Tags::encode([("tag", [7; 8])].into_iter())] {
                 let bytes = HEADER.entry(&tags, empty);
                 let body = if empty == Body::Null { Body::Null } else { Body::Whole(Bytes::new()) };
-                assert_eq!(Entry::decode(&bytes.into()), Some(Entry { header: HEADER, tags, body }));
+                assert_eq!(Entry::decode(bytes.into()), Ok(Entry { header: HEADER, tags, body }));
             }
         }
     }
@@ -167,9 +184,9 @@ mod tests {
     fn what_a_later_version_adds_before_the_value_is_skipped() {
         let mut bytes = HEADER.entry(&Tags::default(), Body::Whole(b"newab"));
         bytes[6] = 3;
-        assert_eq!(Entry::decode(&bytes.clone().into()).unwrap().body, Body::Whole(Bytes::from_static(b"ab")));
+        assert_eq!(Entry::decode(bytes.clone().into()).unwrap().body, Body::Whole(Bytes::from_static(b"ab")));
         bytes[6] = 6;
-        assert_eq!(Entry::decode(&bytes.into()), None);
+        assert!(Entry::decode(bytes.into()).is_err());
     }
 
     #[test]
@@ -177,14 +194,14 @@ mod tests {
         for at in [0, 1, 2, 5] {
             let mut damaged = GOLDEN.to_vec();
             damaged[at] ^= 0x40;
-            assert_eq!(Entry::decode(&damaged.into()), None, "byte {at}");
+            assert_eq!(Entry::decode(damaged.clone().into()), Err(damaged.into()), "byte {at}");
         }
         for cut in 0..super::HEADER {
-            assert_eq!(Entry::decode(&GOLDEN[..cut].to_vec().into()), None);
+            assert!(Entry::decode(GOLDEN[..cut].to_vec().into()).is_err());
         }
         let mut null = HEADER.entry(&Tags::default(), Body::Null);
         null.push(b'x');
-        assert_eq!(Entry::decode(&null.into()), None);
+        assert!(Entry::decode(null.into()).is_err());
     }
 
     #[test]
@@ -195,8 +212,8 @@ mod tests {
             assert_eq!((bytes[2], bytes[5], bytes.len()), (3, side as u8, 60));
             assert_eq!(Entry::other_side(Entry::mark(&bytes)), other);
             let entry = Entry { header: HEADER, tags: Tags::default(), body: Body::Parts(side, manifest) };
-            assert_eq!(Entry::decode(&bytes.clone().into()), Some(entry));
-            assert_eq!(Entry::decode(&bytes[..59].to_vec().into()), None);
+            assert_eq!(Entry::decode(bytes.clone().into()), Ok(entry));
+            assert!(Entry::decode(bytes[..59].to_vec().into()).is_err());
         }
         assert_eq!(Entry::other_side(b""), Side::Even);
     }

@@ -41,7 +41,9 @@ impl<V> Inner<V> {
     /// Keeps what the store said of a key, unless it was invalidated since.
     pub(crate) fn keep(&self, id: &str, epoch: Option<Epoch>, found: &Found<V>) {
         // Without the server's clock there is no telling how old it is.
-        if let (Some(near), Some(epoch), Some(now)) = (&self.near, epoch, self.remote.clock.now()) {
+        if let (Some(near), Some(epoch)) = (&self.near, epoch)
+            && let Some(now) = self.remote.clock.now()
+        {
             let times = found.stamp.times;
             let left = (times.loaded_at + u64::from(times.fresh_for)).saturating_sub(now);
             let is_hot = !near.is_for_hot_keys() || self.hot.as_ref().is_some_and(|hot| hot.is_hot(id));

@@ -198,7 +198,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
             return Freshness::Fresh;
         }
         let now = match self.remote.clock.now() {
-            None if found.stamp.times.stale_for > 0 => self.remote.ask_time(key, found.stamp.times).await,
+            None if found.stamp.times.stale_for > 0 => Box::pin(self.remote.ask_time(key, found.stamp.times)).await,
             None if self.remote.clock.ask() => {
                 // What is there is fresh, for the server would have dropped it.
                 let (remote, key, times) = (self.remote.clone(), key.to_owned(), found.stamp.times);

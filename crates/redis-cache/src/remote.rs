@@ -6,6 +6,7 @@ use crate::{
     found::{Found, Stamp},
     lease::{Keys, Lease},
     news::Newsroom,
+    parts::Manifest,
     stats::Counters,
     tags::Tags,
     version::Versions,
@@ -37,6 +38,21 @@ pub(crate) enum Looked<V> {
     Miss(Bytes),
 }
 
+/// What is known of a value in parts before they are read.
+struct Split {
+    header: Header,
+    tags: Tags,
+    stamp: Stamp,
+    side: Side,
+    manifest: Manifest,
+}
+
+impl<V> Looked<V> {
+    fn is_tagged(&self) -> bool {
+        matches!(self, Self::Found(found) if !found.tags.is_empty())
+    }
+}
+
 impl<V> Remote<V> {
     /// What the store knows of a key, by its full name. One round trip; more for an entry with tags or in parts.
     pub(crate) async fn look(&self, key: &str) -> Result<Looked<V>> {
@@ -53,7 +69,10 @@ impl<V> Remote<V> {
         for (key, entry) in keys.iter().zip(entries) {
             looked.push(match entry {
                 None => Looked::Miss(Bytes::new()),
-                Some(bytes) => self.gather(key, bytes).await?,
+                Some(bytes) => match self.read(bytes) {
+                    Ok(looked) => looked,
+                    Err(split) => self.gather(key, split).await?,
+                },
             });
         }
         self.check(looked).await
@@ -70,36 +89,57 @@ impl<V> Remote<V> {
 
     /// What these bytes say of a key: a miss if they do not decode, or a tag was invalidated. No round trip, but for tags and parts.
     pub(crate) async fn open(&self, key: &str, bytes: Bytes) -> Result<Looked<V>> {
-        let looked = self.gather(key, bytes).await?;
-        if matches!(&looked, Looked::Found(found) if !found.tags.is_empty()) {
-            let checked = self.check(vec![looked]).await?.pop();
+        let looked = match self.read(bytes) {
+            Ok(looked) => looked,
+            // Boxed, as everything that is rare: what every read carries along, it pays for.
+            Err(split) => Box::pin(self.gather(key, split)).await?,
+        };
+        if looked.is_tagged() {
+            let checked = Box::pin(self.check(vec![looked])).await?.pop();
             return Ok(checked.unwrap_or(Looked::Miss(Bytes::new())));
         }
         Ok(looked)
     }
 
-    /// The entry with its parts.
-    async fn gather(&self, key: &str, mut bytes: Bytes) -> Result<Looked<V>> {
+    /// What these bytes say by themselves; what is known so far of a value in parts.
+    fn read(&self, bytes: Bytes) -> std::result::Result<Looked<V>, Box<Split>> {
+        let (size, mark) = (bytes.len(), bytes.first_chunk().copied());
+        match (Entry::decode(bytes), mark) {
+            (Ok(Entry { header, tags, body: Body::Parts(side, manifest) }), Some(mark)) => {
+                let stamp = Stamp { times: header.times, mark, size };
+                Err(Box::new(Split { header, tags, stamp, side, manifest }))
+            }
+            (Ok(entry), Some(mark)) => {
+                let stamp = Stamp { times: entry.header.times, mark, size };
+                Ok(self.decode(entry, stamp))
+            }
+            (Ok(_), None) => Ok(Looked::Miss(Bytes::new())),
+            (Err(bytes), _) => Ok(Looked::Miss(Bytes::copy_from_slice(Entry::mark(&bytes)))),
+        }
+    }
+
+    /// The value with its parts.
+    async fn gather(&self, key: &str, mut split: Box<Split>) -> Result<Looked<V>> {
         for _ in 0..REPLACED {
-            let mark = Entry::mark(&bytes);
-            let Some(entry) = Entry::decode(&bytes) else { return Ok(Looked::Miss(Bytes::copy_from_slice(mark))) };
-            let Body::Parts(side, manifest) = entry.body else { return Ok(self.read(entry, &bytes)) };
+            let Split { header, stamp, side, manifest, .. } = *split;
             if let Some(value) = self.read_parts(key, side, manifest).await? {
-                return Ok(self.read(Entry { body: Body::Whole(value), ..entry }, &bytes));
+                return Ok(self.decode(Entry { header, tags: split.tags, body: Body::Whole(value) }, stamp));
             }
             // Another may have been stored meanwhile; if not, a part is lost.
             match self.ask(self.store.get(key)).await? {
-                Some(newer) if Entry::mark(&newer) != mark => bytes = newer,
+                Some(newer) if Entry::mark(&newer) != stamp.mark => match self.read(newer) {
+                    Ok(looked) => return Ok(looked),
+                    Err(newer) => split = newer,
+                },
                 _ => break,
             }
         }
-        Ok(Looked::Miss(Bytes::copy_from_slice(Entry::mark(&bytes))))
+        Ok(Looked::Miss(Bytes::copy_from_slice(&split.stamp.mark)))
     }
 
     /// Misses those of which a tag was invalidated. One round trip if there are tags.
     async fn check(&self, mut looked: Vec<Looked<V>>) -> Result<Vec<Looked<V>>> {
-        let found = |looked: &Looked<V>| matches!(looked, Looked::Found(found) if !found.tags.is_empty());
-        if looked.iter().any(found) {
+        if looked.iter().any(Looked::is_tagged) {
             let current = self.current(&looked).await?;
             for (looked, current) in looked.iter_mut().zip(current) {
                 if let Looked::Found(found) = looked
@@ -126,22 +166,25 @@ impl<V> Remote<V> {
         }
     }
 
-    fn read(&self, entry: Entry, bytes: &Bytes) -> Looked<V> {
-        match self.decode(entry, bytes) {
-            Some(found) => Looked::Found(found),
-            None => Looked::Miss(Bytes::copy_from_slice(Entry::mark(bytes))),
+    fn decode(&self, entry: Entry, stamp: Stamp) -> Looked<V> {
+        match self.value(entry.header, entry.body) {
+            Some((value, size)) => {
+                let stamp = Stamp { size: stamp.size.max(size), ..stamp };
+                Looked::Found(Found { value, stamp, tags: entry.tags })
+            }
+            None => Looked::Miss(Bytes::copy_from_slice(&stamp.mark)),
         }
     }
 
-    fn decode(&self, entry: Entry, bytes: &Bytes) -> Option<Found<V>> {
-        let Entry { header: Header { transform, codec, schema, times }, tags, body } = entry;
-        let stamp = Stamp { times, mark: *bytes.first_chunk()?, size: bytes.len() };
+    /// The value and the bytes it takes; `None` if it is not one of this cache.
+    fn value(&self, header: Header, body: Body<Bytes>) -> Option<(Option<Arc<V>>, usize)> {
+        let Header { transform, codec, schema, .. } = header;
         let payload = match body {
-            Body::Null => return Some(Found { value: None, stamp, tags }),
+            Body::Null => return Some((None, 0)),
             Body::Whole(payload) => payload,
             Body::Parts(..) => return None,
         };
-        let stamp = Stamp { size: stamp.size.max(payload.len()), ..stamp };
+        let size = payload.len();
         if (codec, schema) != (self.codec.id(), self.options.schema) {
             return None;
         }
@@ -151,8 +194,7 @@ impl<V> Remote<V> {
             let ours = self.options.transform.as_ref().filter(|ours| ours.id() == transform)?;
             ours.revert(&payload).ok()?.into()
         };
-        let value = self.codec.decode(&plain).ok()?;
-        Some(Found { value: Some(Arc::new(value)), stamp, tags })
+        Some((Some(Arc::new(self.codec.decode(plain).ok()?)), size))
     }
 
     /// The entry of a value, and how many bytes both take. No round trip, but for the parts of a large value, which are written.
