@@ -45,7 +45,7 @@ const fn check(
     pin: Placement,
     contenders: fn(String) -> BoxFuture<'static, Result<Contenders>>,
 ) -> Scenario {
-    let crates = &["redis", "tokio", "kv-redis", "redis-ratelimit", "governor"];
+    let crates = &["redis", "tokio", "kv-redis", "redis-ratelimit", "governor", "limitador"];
     Scenario { name, about, pin, turn: TURN, crates, stage: Stage::Server, contenders }
 }
 

@@ -13,7 +13,7 @@ pub(crate) enum Role {
 }
 
 /// What the names of others begin with.
-const PEERS: [&str; 21] = [
+const PEERS: [&str; 23] = [
     "ConnectionManager",
     "bb8",
     "cached",
@@ -22,7 +22,9 @@ const PEERS: [&str; 21] = [
     "foyer",
     "fred",
     "governor",
+    "hitbox",
     "ioredis",
+    "limitador",
     "limits",
     "miniz",
     "moka",

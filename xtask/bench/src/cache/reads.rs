@@ -1,5 +1,7 @@
 //! Hits.
 
+mod peers;
+
 use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
@@ -7,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use cached::{AsyncRedisCache, ConcurrentCachedAsync};
+use hitbox_derive::CacheableResponse;
 use kv_redis::kv_core::{KvStore, Raw};
 use kv_redis::{RedisOptions, RedisStore};
 use redis::aio::MultiplexedConnection;
@@ -16,6 +18,7 @@ use redis_cache::{Cache, CacheOptions, Lookup};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
+use self::peers::{Cached, HITBOX, HitboxBytes, HitboxRecord};
 use crate::load::{ClosedLoop, Operation};
 use crate::scenario::{BoxFuture, Contenders};
 
@@ -26,7 +29,7 @@ pub(super) enum Form {
     Json,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CacheableResponse)]
 struct Record {
     id: u64,
     name: String,
@@ -58,6 +61,7 @@ pub(super) fn contenders(url: String, form: Form, tasks: usize) -> BoxFuture<'st
                 floor.connection.clone().set(format!("records:{task}"), serde_json::to_vec(&record(task))?).await?;
         }
         let cached = Cached::all(&url, tasks).await?;
+        let hitbox = (HitboxBytes::all(&url, tasks).await?, HitboxRecord::all(&url, tasks).await?);
         let keys = |prefix: &'static str| (0..tasks).map(move |task| format!("{prefix}{task}"));
         Ok(match form {
             Form::Bytes => vec![
@@ -73,6 +77,7 @@ pub(super) fn contenders(url: String, form: Form, tasks: usize) -> BoxFuture<'st
                     GET,
                     keys("").map(|key| GetOrLoad { cache: bytes.clone(), key }).collect(),
                 ),
+                ClosedLoop::boxed("hitbox-redis, read", HITBOX, hitbox.0),
             ],
             Form::Json => vec![
                 ClosedLoop::boxed(
@@ -87,6 +92,7 @@ pub(super) fn contenders(url: String, form: Form, tasks: usize) -> BoxFuture<'st
                     keys("").map(|key| GetOrLoad { cache: records.clone(), key }).collect(),
                 ),
                 ClosedLoop::boxed("cached, redis store", GET, cached),
+                ClosedLoop::boxed("hitbox-redis, bincode", HITBOX, hitbox.1),
             ],
         })
     })
@@ -167,30 +173,6 @@ impl<V: Send + Sync + 'static> Operation for GetOrLoad<V> {
     async fn run(&mut self) -> Result<()> {
         let load = || async { Err(io::Error::other("nothing is to be loaded")) };
         ensure!(black_box(self.cache.get_or_load(&self.key, load).await?).is_some(), "it is there");
-        Ok(())
-    }
-}
-
-/// Gets without a loader, as its README builds it.
-struct Cached {
-    cache: Arc<AsyncRedisCache<String, Record>>,
-    key: String,
-}
-
-impl Cached {
-    async fn all(url: &str, tasks: usize) -> Result<Vec<Self>> {
-        let cache = AsyncRedisCache::builder("cached").ttl(HOUR).connection_string(url).build().await?;
-        let cache = Arc::new(cache);
-        for task in 0..tasks {
-            cache.async_cache_set(task.to_string(), record(task)).await?;
-        }
-        Ok((0..tasks).map(|task| Self { cache: cache.clone(), key: task.to_string() }).collect())
-    }
-}
-
-impl Operation for Cached {
-    async fn run(&mut self) -> Result<()> {
-        ensure!(black_box(self.cache.async_cache_get(&self.key).await?).is_some(), "it is there");
         Ok(())
     }
 }

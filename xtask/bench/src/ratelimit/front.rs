@@ -5,9 +5,11 @@ use std::hint::black_box;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use governor::RateLimiter as GovernorLimiter;
 use kv_redis::RedisStore;
+use limitador::RateLimiter as LimitadorLimiter;
+use limitador::limit::{Context as LimitadorContext, Limit, Namespace};
 use redis_ratelimit::{FrontLimiter, FrontOptions, LeaseOptions, Quota, RateLimitOptions, RateLimiter, Source};
 
 use crate::load::Operation;
@@ -45,6 +47,8 @@ pub(super) fn contenders(url: String) -> BoxFuture<'static, Result<Contenders>> 
                 "governor, one key, of this process alone",
                 GovernedOne(Arc::new(GovernorLimiter::direct(plenty()))),
             ),
+            Short::boxed("limitador, keyed, of this process alone", Limitador::new()?),
+            Short::boxed("limitador, one context, of this process alone", LimitadorOne(Limitador::new()?, asks())),
         ])
     })
 }
@@ -101,6 +105,48 @@ impl Operation for GovernedOne {
     async fn run(&mut self) -> Result<()> {
         ensure!(black_box(&self.0).check().is_ok(), "denied");
         Ok(())
+    }
+}
+
+/// In its own memory, with a limit per `user_id`.
+struct Limitador {
+    limiter: LimitadorLimiter,
+    namespace: Namespace,
+}
+
+impl Limitador {
+    fn new() -> Result<Self> {
+        let (limiter, namespace) = (LimitadorLimiter::new(10_000), "bench");
+        limiter.add_limit(Limit::new(namespace, u64::from(u32::MAX), 1, vec![], vec!["user_id".try_into()?]));
+        Ok(Self { limiter, namespace: namespace.into() })
+    }
+
+    fn check(&self, context: &LimitadorContext<'_>) -> Result<()> {
+        let checked = self.limiter.check_rate_limited_and_update(&self.namespace, context, 1);
+        let checked = checked.map_err(|error| anyhow!("{error}"))?;
+        // Without a limit that applies, it would count nothing.
+        ensure!(!checked.limited && checked.counters.len() == 1, "denied");
+        Ok(())
+    }
+}
+
+/// Who asks, as it wants to be told.
+fn asks() -> LimitadorContext<'static> {
+    HashMap::from([("user_id".to_owned(), black_box(ID).to_owned())]).into()
+}
+
+impl Operation for Limitador {
+    async fn run(&mut self) -> Result<()> {
+        self.check(&asks())
+    }
+}
+
+/// Without what it takes to say who asks.
+struct LimitadorOne(Limitador, LimitadorContext<'static>);
+
+impl Operation for LimitadorOne {
+    async fn run(&mut self) -> Result<()> {
+        self.0.check(black_box(&self.1))
     }
 }
 
