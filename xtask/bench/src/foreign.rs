@@ -1,15 +1,15 @@
-//! Peers in other languages: a process each that does what it is told by lines, where node and Python are at hand.
+//! Peers that cannot be linked to: a process each that does what it is told by lines, where what it takes is at hand.
 
-use std::fs;
+mod language;
+
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::LazyLock;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::Value;
 
+use self::language::{LANGUAGES, Program};
 use crate::histogram::Histogram;
 use crate::scenario::{BoxFuture, Contender, Contenders, Sample};
 
@@ -18,6 +18,8 @@ use crate::scenario::{BoxFuture, Contender, Contenders, Sample};
 pub(crate) enum Task {
     Lock,
     Check,
+    /// A record from a cache, as the reads of `cache-get-json` have it.
+    Read,
 }
 
 impl Task {
@@ -25,77 +27,21 @@ impl Task {
         match self {
             Self::Lock => "lock",
             Self::Check => "check",
+            Self::Read => "read",
         }
     }
 }
 
-/// A language, and what it needs.
-struct Language {
-    program: &'static str,
-    script: &'static str,
-    /// Says where its packages are.
-    variable: &'static str,
-    packages: PathBuf,
-}
-
-/// Those that are there, with their packages.
-static LANGUAGES: LazyLock<Vec<Language>> = LazyLock::new(|| {
-    let languages = [node as fn() -> Result<Language>, python].into_iter();
-    let there = languages.filter_map(|language| language().inspect_err(|error| eprintln!("left out: {error:#}")).ok());
-    there.collect()
-});
-
-const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
-
-/// Everybody there is, on this server.
+/// Everybody there is who does this, on this server.
 pub(crate) fn all(url: &str, task: Task, tasks: usize) -> Result<Contenders> {
     let mut contenders = Contenders::new();
-    for language in &*LANGUAGES {
-        let name = match (language.program, task) {
-            ("node", Task::Lock) => "redlock 4.2.0, ioredis 6.0.0, no fence",
-            ("node", Task::Check) => "rate-limiter-flexible 11.4.0, fixed window",
-            (_, Task::Lock) => "redis-py 8.1.0, no fence",
-            (_, Task::Check) => "limits 5.8.0, redis-py 8.1.0, fixed window",
-        };
-        contenders.push(Box::new(Foreign::start(name, language, url, task, tasks)?));
+    for language in &LANGUAGES {
+        // In this order: what nobody asks for is not made ready.
+        let Some(name) = (language.name)(task) else { continue };
+        let Some(program) = &*language.program else { continue };
+        contenders.push(Box::new(Foreign::start(name, program, url, task, tasks)?));
     }
     Ok(contenders)
-}
-
-fn folder(name: &str) -> Result<PathBuf> {
-    let folder = xtask::workspace::target().join("bench").join(name);
-    fs::create_dir_all(&folder)?;
-    Ok(folder)
-}
-
-fn node() -> Result<Language> {
-    let folder = folder("node")?;
-    fs::copy(Path::new(PEERS).join("package.json"), folder.join("package.json"))?;
-    // A script finds the packages beside it.
-    fs::copy(Path::new(PEERS).join("peer.mjs"), folder.join("peer.mjs"))?;
-    run(Command::new("npm").args(["install", "--silent", "--no-audit", "--no-fund"]).current_dir(&folder))?;
-    Ok(Language { program: "node", script: "peer.mjs", variable: "NODE_PATH", packages: folder })
-}
-
-fn python() -> Result<Language> {
-    let folder = folder("python")?;
-    fs::copy(Path::new(PEERS).join("peer.py"), folder.join("peer.py"))?;
-    if !folder.join("limits").exists() {
-        let wanted = Path::new(PEERS).join("requirements.txt");
-        run(Command::new("python3")
-            .args(["-m", "pip", "install", "--quiet", "--target"])
-            .arg(&folder)
-            .arg("-r")
-            .arg(wanted))?;
-    }
-    Ok(Language { program: "python3", script: "peer.py", variable: "PYTHONPATH", packages: folder })
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let told = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let status = told.with_context(|| format!("{} is not there", command.get_program().display()))?;
-    ensure!(status.success(), "{}: {status}", command.get_program().display());
-    Ok(())
 }
 
 struct Foreign {
@@ -106,11 +52,10 @@ struct Foreign {
 }
 
 impl Foreign {
-    fn start(name: &'static str, language: &Language, url: &str, task: Task, tasks: usize) -> Result<Self> {
-        let mut process = Command::new(language.program)
-            .arg(language.packages.join(language.script))
+    fn start(name: &'static str, program: &Program, url: &str, task: Task, tasks: usize) -> Result<Self> {
+        let mut process = program
+            .command()
             .args([url, task.name(), &tasks.to_string()])
-            .env(language.variable, &language.packages)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

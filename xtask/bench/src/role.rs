@@ -13,7 +13,7 @@ pub(crate) enum Role {
 }
 
 /// What the names of others begin with.
-const PEERS: [&str; 23] = [
+const PEERS: [&str; 24] = [
     "ConnectionManager",
     "bb8",
     "cached",
@@ -28,6 +28,7 @@ const PEERS: [&str; 23] = [
     "limits",
     "miniz",
     "moka",
+    "oxcache",
     "redis cache-aio",
     "redis-py",
     "redis-rs ClusterConnection",

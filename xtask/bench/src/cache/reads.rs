@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use self::peers::{Cached, HITBOX, HitboxBytes, HitboxRecord};
+use crate::foreign;
 use crate::load::{ClosedLoop, Operation};
 use crate::scenario::{BoxFuture, Contenders};
 
@@ -63,7 +64,7 @@ pub(super) fn contenders(url: String, form: Form, tasks: usize) -> BoxFuture<'st
         let cached = Cached::all(&url, tasks).await?;
         let hitbox = (HitboxBytes::all(&url, tasks).await?, HitboxRecord::all(&url, tasks).await?);
         let keys = |prefix: &'static str| (0..tasks).map(move |task| format!("{prefix}{task}"));
-        Ok(match form {
+        let mut all = match form {
             Form::Bytes => vec![
                 ClosedLoop::boxed("GET", GET, keys("bytes:").map(|key| Bare { floor: floor.clone(), key }).collect()),
                 ClosedLoop::boxed("get", GET, keys("").map(|key| Get { cache: bytes.clone(), key }).collect()),
@@ -94,7 +95,11 @@ pub(super) fn contenders(url: String, form: Form, tasks: usize) -> BoxFuture<'st
                 ClosedLoop::boxed("cached, redis store", GET, cached),
                 ClosedLoop::boxed("hitbox-redis, bincode", HITBOX, hitbox.1),
             ],
-        })
+        };
+        if let Form::Json = form {
+            all.extend(foreign::all(&url, foreign::Task::Read, tasks)?);
+        }
+        Ok(all)
     })
 }
 
