@@ -88,6 +88,6 @@ const fn cache(
     pin: Placement,
     contenders: fn(String) -> BoxFuture<'static, Result<Contenders>>,
 ) -> Scenario {
-    let crates = &["redis", "tokio", "moka", "cached", "hitbox-redis", "kv-redis", "redis-cache"];
+    let crates = &["redis", "tokio", "moka", "foyer", "cached", "hitbox-redis", "kv-redis", "redis-cache"];
     Scenario { name, about, pin, turn: TURN, crates, stage: Stage::Server, contenders }
 }

@@ -19,7 +19,9 @@ pub(super) const LOAD: Duration = Duration::from_millis(50);
 pub(super) fn contenders(url: String) -> BoxFuture<'static, Result<Contenders>> {
     Box::pin(async move {
         let moka = Reader::Moka(moka::future::Cache::new(10_000));
-        let mut crowds = vec![("moka, which knows one process", vec![moka])];
+        let foyer = Reader::Foyer(foyer::CacheBuilder::new(10_000).build());
+        let mut crowds =
+            vec![("moka, which knows one process", vec![moka]), ("foyer, which knows one process", vec![foyer])];
         for (name, processes) in
             [("redis-cache", 1), ("redis-cache, 4 connections", 4), ("redis-cache, 8 connections", 8)]
         {
@@ -39,6 +41,7 @@ pub(super) fn contenders(url: String) -> BoxFuture<'static, Result<Contenders>> 
 pub(super) enum Reader {
     Ours(Cache<String>),
     Moka(moka::future::Cache<String, String>),
+    Foyer(foyer::Cache<String, String>),
     Cached(Arc<AsyncRedisCache<String, String>>),
 }
 
@@ -69,6 +72,9 @@ impl Reader {
                 value.context("it is there")?.as_str().to_owned()
             }
             Self::Moka(cache) => cache.get_with(key, load).await,
+            Self::Foyer(cache) => {
+                cache.get_or_fetch(&key, || async { Ok::<_, io::Error>(load.await) }).await?.value().clone()
+            }
             Self::Cached(cache) => match cache.async_cache_get(&key).await? {
                 Some(value) => value,
                 None => {
