@@ -23,13 +23,9 @@ impl<V> Inner<V> {
         let hit = self.near.as_ref()?.get(id)?;
         let (times, options) = (hit.meta.stamp.times, &self.remote.options);
         let left = hit.meta.fresh_until.saturating_duration_since(hit.now);
-        // Nobody is that unlucky.
-        let far = Duration::from_millis(times.cost.max(1).into()).mul_f64(options.early_refresh * 50.0);
-        let freshness = if left < far && times.is_ahead(options, left.as_millis() as u64, rand::random()) {
-            Freshness::Refresh
-        } else {
-            Freshness::Fresh
-        };
+        let left = left.as_millis() as u64;
+        let ahead = times.may_be_ahead(options, left) && times.is_ahead(options, left, rand::random());
+        let freshness = if ahead { Freshness::Refresh } else { Freshness::Fresh };
         Some((Found { value: hit.value, stamp: hit.meta.stamp, tags: Default::default() }, freshness))
     }
 

@@ -210,6 +210,6 @@ impl<V: Send + Sync + 'static> Inner<V> {
             }
             now => now,
         };
-        now.map_or(Freshness::Fresh, |now| found.stamp.times.freshness(options, now, rand::random()))
+        now.map_or(Freshness::Fresh, |now| found.stamp.times.freshness(options, now, rand::random))
     }
 }
