@@ -41,17 +41,23 @@ pub(crate) const GET_JSON_64: Scenario =
     });
 
 /// An operation is all of them.
-pub(crate) const STAMPEDE: Scenario = cache(
-    "cache-stampede",
-    "2,000 tasks want a key that is not there, and takes 50 ms to load",
-    Placement::Split,
-    stampede::contenders,
-);
+pub(crate) const STAMPEDE: Scenario = Scenario {
+    less_of: Some("last, ms after the load"),
+    ..cache(
+        "cache-stampede",
+        "2,000 tasks want a key that is not there, and takes 50 ms to load",
+        Placement::Split,
+        stampede::contenders,
+    )
+};
 
-pub(crate) const STAMPEDE_PROCESSES: Scenario =
-    cache("cache-stampede-processes", "the same from several processes", Placement::None, processes::contenders);
+pub(crate) const STAMPEDE_PROCESSES: Scenario = Scenario {
+    less_of: Some("loads"),
+    ..cache("cache-stampede-processes", "the same from several processes", Placement::None, processes::contenders)
+};
 
 pub(crate) const XFETCH: Scenario = Scenario {
+    less_of: Some("gets per TTL that wait"),
     turn: Duration::from_secs(4),
     ..cache(
         "cache-xfetch",
@@ -62,6 +68,7 @@ pub(crate) const XFETCH: Scenario = Scenario {
 };
 
 pub(crate) const AVALANCHE: Scenario = Scenario {
+    less_of: Some("gets of 100 that miss"),
     turn: Duration::from_secs(2),
     ..cache(
         "cache-avalanche",
@@ -72,15 +79,20 @@ pub(crate) const AVALANCHE: Scenario = Scenario {
 };
 
 /// Of which page, `--trace` says.
-pub(crate) const REPLAY: Scenario = cache(
-    "cache-replay",
-    "200,000 reads of a trace from 4 processes, a new one every turn; a page takes 1 ms to load",
-    Placement::None,
-    replay::contenders,
-);
+pub(crate) const REPLAY: Scenario = Scenario {
+    less_of: Some("loads"),
+    ..cache(
+        "cache-replay",
+        "200,000 reads of a trace from 4 processes, a new one every turn; a page takes 1 ms to load",
+        Placement::None,
+        replay::contenders,
+    )
+};
 
-pub(crate) const RACE: Scenario =
-    cache("cache-race", "a key is read and changed at the same time", Placement::None, race::contenders);
+pub(crate) const RACE: Scenario = Scenario {
+    less_of: Some("stale of 1000 after 1 s"),
+    ..cache("cache-race", "a key is read and changed at the same time", Placement::None, race::contenders)
+};
 
 const fn cache(
     name: &'static str,
@@ -89,5 +101,5 @@ const fn cache(
     contenders: fn(String) -> BoxFuture<'static, Result<Contenders>>,
 ) -> Scenario {
     let crates = &["redis", "tokio", "moka", "foyer", "cached", "hitbox-redis", "kv-redis", "redis-cache"];
-    Scenario { name, about, pin, turn: TURN, crates, stage: Stage::Server, contenders }
+    Scenario { name, about, pin, turn: TURN, crates, stage: Stage::Server, less_of: None, contenders }
 }

@@ -43,7 +43,7 @@ const fn scenario(
     contenders: fn(String) -> BoxFuture<'static, Result<Contenders>>,
 ) -> Scenario {
     let crates = &["flate2", "zlib-rs", "miniz_oxide", "lz4_flex", "zstd-safe", "redis-compress"];
-    Scenario { name, about, pin: Placement::Split, turn: TURN, crates, stage: Stage::Server, contenders }
+    Scenario { name, about, pin: Placement::Split, turn: TURN, crates, stage: Stage::Server, less_of: None, contenders }
 }
 
 /// As many values of a size as there are to choose from.

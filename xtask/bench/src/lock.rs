@@ -39,6 +39,7 @@ pub(crate) const UNCONTENDED: Scenario = Scenario {
     crates: CRATES,
     turn: TURN,
     stage: Stage::Server,
+    less_of: None,
     contenders: |url| contenders(url, 1),
 };
 
@@ -50,6 +51,7 @@ pub(crate) const UNCONTENDED_64: Scenario = Scenario {
     crates: CRATES,
     turn: TURN,
     stage: Stage::Server,
+    less_of: None,
     contenders: |url| contenders(url, 64),
 };
 
@@ -61,6 +63,7 @@ pub(crate) const CONTENDED: Scenario = Scenario {
     crates: CRATES,
     turn: Duration::from_secs(3),
     stage: Stage::Server,
+    less_of: None,
     contenders: contended::contenders,
 };
 
@@ -72,6 +75,7 @@ pub(crate) const CONTENDED_PROCESSES: Scenario = Scenario {
     crates: CRATES,
     turn: Duration::from_secs(3),
     stage: Stage::Server,
+    less_of: None,
     contenders: processes::contenders,
 };
 
@@ -83,6 +87,7 @@ pub(crate) const LOCAL_32: Scenario = Scenario {
     crates: CRATES,
     turn: Duration::from_secs(2),
     stage: Stage::Server,
+    less_of: None,
     contenders: local::contenders,
 };
 
@@ -94,6 +99,7 @@ pub(crate) const HELD_1000: Scenario = Scenario {
     crates: CRATES,
     turn: Duration::from_secs(3),
     stage: Stage::Server,
+    less_of: None,
     contenders: held::contenders,
 };
 
@@ -105,6 +111,7 @@ pub(crate) const QUORUM_3: Scenario = Scenario {
     crates: CRATES,
     turn: TURN,
     stage: Stage::Servers(3),
+    less_of: None,
     contenders: |urls| quorum::contenders(urls, 1),
 };
 
@@ -116,6 +123,7 @@ pub(crate) const QUORUM_3_64: Scenario = Scenario {
     crates: CRATES,
     turn: TURN,
     stage: Stage::Servers(3),
+    less_of: None,
     contenders: |urls| quorum::contenders(urls, 64),
 };
 

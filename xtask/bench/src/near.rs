@@ -1,6 +1,7 @@
 //! What a cache keeps in its process, against the map it is made of and against others that do the same.
 
 mod maps;
+mod ours;
 mod spin;
 
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use redis_cache::bench::Near;
 use crate::pin::Placement;
 use crate::scenario::{BoxFuture, Contenders, Scenario, TURN};
 use crate::stage::Stage;
-use maps::{Aio, Bare, Cached, Foyer, Moka};
+use maps::{Aio, Bare, Cached, Ending, Foyer, Moka};
+use ours::Ours;
 use spin::Spinning;
 
 pub(crate) const HIT: Scenario =
@@ -53,8 +55,8 @@ const fn near(
     pin: Placement,
     contenders: fn(String) -> BoxFuture<'static, Result<Contenders>>,
 ) -> Scenario {
-    let crates = &["quick_cache", "moka", "foyer", "cached", "redis", "tokio", "redis-cache"];
-    Scenario { name, about, pin, turn: TURN, crates, stage: Stage::Server, contenders }
+    let crates = &["quick_cache", "moka", "foyer", "cached", "redis", "tokio", "kv-redis", "redis-cache"];
+    Scenario { name, about, pin, turn: TURN, crates, stage: Stage::Server, less_of: None, contenders }
 }
 
 fn ours(room: u64) -> Result<Arc<Near<[u8; 64]>>> {
@@ -68,9 +70,13 @@ fn reading(url: String, tasks: usize) -> BoxFuture<'static, Result<Contenders>> 
         let client = Client::open(format!("{url}?protocol=resp3"))?;
         let aio = Aio(client.get_multiplexed_async_connection_with_config(&config).await?);
         let (near, bare, moka) = (ours(ROOM)?, Bare::new(ROOM), Moka::new(ROOM));
-        let (foyer, cached) = (Foyer::new(ROOM), Cached::new(ROOM));
+        let (told, tracked) = (Ours::connect(&url, false).await?, Ours::connect(&url, true).await?);
+        let (foyer, cached, ending) = (Foyer::new(ROOM), Cached::new(ROOM), Ending::new(ROOM));
         for name in names.iter() {
             near.put(name).await?;
+            ending.put(name).await?;
+            told.put(name).await?;
+            tracked.put(name).await?;
             bare.put(name).await?;
             moka.put(name).await?;
             foyer.put(name).await?;
@@ -80,7 +86,10 @@ fn reading(url: String, tasks: usize) -> BoxFuture<'static, Result<Contenders>> 
         }
         Ok(vec![
             Spinning::reads("quick_cache: no deadline, no invalidation", &bare, &names, tasks, true),
+            Spinning::reads("quick_cache with a deadline", &ending, &names, tasks, true),
             Spinning::reads("near store", &near, &names, tasks, true),
+            Spinning::reads("get", &told, &names, tasks, true),
+            Spinning::reads("get, tracked", &tracked, &names, tasks, true),
             Spinning::reads("moka", &moka, &names, tasks, true),
             Spinning::reads("foyer, no deadline", &foyer, &names, tasks, true),
             Spinning::reads("cached, sharded", &cached, &names, tasks, true),

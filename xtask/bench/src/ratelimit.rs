@@ -28,6 +28,16 @@ pub(crate) const CHECK_64: Scenario =
 pub(crate) const CHECK_64_KEYS: Scenario =
     check("ratelimit-check-64-keys", "64 tasks check 10,000 keys", Placement::Split, |url| contenders(url, 64, KEYS));
 
+/// What says no, and writes nothing.
+pub(crate) const DENIED: Scenario =
+    check("ratelimit-denied", "one task checks one key, and is denied", Placement::Same, |url| {
+        Box::pin(async move {
+            let ours = ours::Denied::new(&RedisStore::connect(&url).await?).await?;
+            let [floor, redis_rate] = scripts(&url).await?.denied().await?.boxed();
+            Ok(vec![floor, ours.boxed(), redis_rate])
+        })
+    });
+
 /// What is decided without the server.
 pub(crate) const LOCAL: Scenario =
     check("ratelimit-local", "one task checks one key, and asks nobody", Placement::Split, front::contenders);
@@ -46,20 +56,12 @@ const fn check(
     contenders: fn(String) -> BoxFuture<'static, Result<Contenders>>,
 ) -> Scenario {
     let crates = &["redis", "tokio", "kv-redis", "redis-ratelimit", "governor", "limitador"];
-    Scenario { name, about, pin, turn: TURN, crates, stage: Stage::Server, contenders }
+    Scenario { name, about, pin, turn: TURN, crates, stage: Stage::Server, less_of: None, contenders }
 }
 
 fn contenders(url: String, tasks: usize, keys: usize) -> BoxFuture<'static, Result<Contenders>> {
     Box::pin(async move {
-        let options = RedisOptions::default();
-        let info = url.as_str().into_connection_info()?;
-        let tcp = info.tcp_settings().clone().set_nodelay(true);
-        // The settings of the store's own connection.
-        let config =
-            AsyncConnectionConfig::new().set_pipeline_buffer_size(options.pipeline_buffer).set_response_timeout(None);
-        let client = Client::open(info.set_tcp_settings(tcp))?;
-        let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-        let scripts = script::Scripts::load(connection, options.deadline).await?;
+        let scripts = scripts(&url).await?;
         let store = RedisStore::connect(&url).await?;
         let mut all = vec![scripts.same(tasks, keys)];
         all.extend(ours::contenders(&store, tasks, keys)?);
@@ -69,6 +71,18 @@ fn contenders(url: String, tasks: usize, keys: usize) -> BoxFuture<'static, Resu
         }
         Ok(all)
     })
+}
+
+async fn scripts(url: &str) -> Result<script::Scripts> {
+    let options = RedisOptions::default();
+    let info = url.into_connection_info()?;
+    let tcp = info.tcp_settings().clone().set_nodelay(true);
+    // The settings of the store's own connection.
+    let config =
+        AsyncConnectionConfig::new().set_pipeline_buffer_size(options.pipeline_buffer).set_response_timeout(None);
+    let client = Client::open(info.set_tcp_settings(tcp))?;
+    let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+    script::Scripts::load(connection, options.deadline).await
 }
 
 /// Ids one after the other, each task with its own beginning.

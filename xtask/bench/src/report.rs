@@ -28,6 +28,8 @@ struct Row {
     about: String,
     contender: String,
     role: Role,
+    /// The figure of which less is better, where that is what it is about; elsewhere speed is.
+    less_of: Option<String>,
     pinning: String,
     rounds: usize,
     seconds: f64,
@@ -40,6 +42,23 @@ struct Row {
     server_cpu_us: Option<f64>,
     figures: BTreeMap<String, Option<f64>>,
     commands: BTreeMap<String, f64>,
+}
+
+impl Row {
+    /// What the scenario is about, where that is not speed.
+    fn judged(&self) -> Option<(&str, f64)> {
+        let name = self.less_of.as_deref()?;
+        Some((name, (*self.figures.get(name)?)?))
+    }
+
+    /// The more the better.
+    fn merit(&self) -> f64 {
+        match (&self.less_of, self.judged()) {
+            (None, _) => self.ratio.map_or(0.0, |ratio| ratio.median),
+            (Some(_), Some((_, figure))) => figure.recip(),
+            (Some(_), None) => 0.0,
+        }
+    }
 }
 
 /// A row of what is measured by the clock.

@@ -44,6 +44,7 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
     ratelimit::CHECK_KEYS,
     ratelimit::CHECK_64,
     ratelimit::CHECK_64_KEYS,
+    ratelimit::DENIED,
     ratelimit::LOCAL,
     cache::GET,
     cache::GET_64,
@@ -92,6 +93,8 @@ pub(crate) struct Scenario {
     pub(crate) crates: &'static [&'static str],
     /// What they talk to.
     pub(crate) stage: Stage,
+    /// The figure of which less is better, where that is what it is about; elsewhere speed is.
+    pub(crate) less_of: Option<&'static str>,
     /// Connects the contenders to what is at this URL. The first is what the others are compared to.
     pub(crate) contenders: fn(url: String) -> BoxFuture<'static, Result<Contenders>>,
 }

@@ -81,6 +81,7 @@ pub(crate) const POOL_64: Scenario = Scenario {
     crates: &["redis", "tokio", "kv-redis", "deadpool-redis", "bb8-redis"],
     turn: TURN,
     stage: Stage::Server,
+    less_of: None,
     contenders: |url| pool::calls(url, 64),
 };
 
@@ -92,7 +93,7 @@ const fn one(
     pin: Placement,
     contenders: fn(String) -> BoxFuture<'static, Result<Contenders>>,
 ) -> Scenario {
-    Scenario { name, about, pin, turn: TURN, crates: CRATES, stage: Stage::Server, contenders }
+    Scenario { name, about, pin, turn: TURN, crates: CRATES, stage: Stage::Server, less_of: None, contenders }
 }
 
 const fn cluster(
@@ -101,7 +102,7 @@ const fn cluster(
     pin: Placement,
     contenders: fn(String) -> BoxFuture<'static, Result<Contenders>>,
 ) -> Scenario {
-    Scenario { name, about, pin, turn: TURN, crates: CRATES, stage: Stage::Cluster, contenders }
+    Scenario { name, about, pin, turn: TURN, crates: CRATES, stage: Stage::Cluster, less_of: None, contenders }
 }
 
 /// What a task does over and over.

@@ -71,7 +71,7 @@ pub(crate) fn json(report: &Report) -> Vec<Value> {
         let figures: BTreeMap<_, _> = figures(report).into_iter().map(|name| (name, figure(row, name))).collect();
         json!({
             "scenario": report.scenario.name, "about": report.scenario.about,
-            "contender": row.contender, "role": role(row.contender),
+            "contender": row.contender, "role": role(row.contender), "less_of": report.scenario.less_of,
             "rounds": report.rounds, "seconds": report.time.as_secs_f64(), "pinning": report.pinning,
             "versions": machine::versions(report.scenario.crates),
             "ratio": row.ratio(floor).map(object), "ops_per_s": row.spread(|turn| Some(turn.ops_per_s)).map(object),

@@ -1,6 +1,7 @@
 use std::hash::RandomState;
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Result;
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -36,6 +37,36 @@ impl Asked for Bare {
 
     async fn put(&self, name: &str) -> Result<()> {
         self.0.insert(name.into(), value());
+        Ok(())
+    }
+}
+
+/// The same with what it takes to end in time: a deadline beside each value, and a clock to look at.
+#[derive(Clone)]
+pub(super) struct Ending(Arc<Cache<Box<str>, Until, Weight, RandomState>>);
+
+type Until = (Value, Instant);
+
+impl quick_cache::Weighter<Box<str>, Until> for Weight {
+    fn weight(&self, _: &Box<str>, _: &Until) -> u64 {
+        WEIGHT
+    }
+}
+
+impl Ending {
+    pub(super) fn new(room: u64) -> Self {
+        let items = usize::try_from(room / WEIGHT).unwrap_or(usize::MAX);
+        Self(Arc::new(Cache::with(items, room, Weight, RandomState::new(), DefaultLifecycle::default())))
+    }
+}
+
+impl Asked for Ending {
+    async fn find(&self, name: &str) -> Result<bool> {
+        Ok(black_box(self.0.get(name).filter(|(_, end)| Instant::now() < *end)).is_some())
+    }
+
+    async fn put(&self, name: &str) -> Result<()> {
+        self.0.insert(name.into(), (value(), Instant::now() + super::HOUR));
         Ok(())
     }
 }

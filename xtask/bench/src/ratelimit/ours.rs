@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use kv_redis::RedisStore;
-use redis_ratelimit::{FrontLimiter, FrontOptions, RateLimitOptions, RateLimiter};
+use redis_ratelimit::{FrontLimiter, FrontOptions, Quota, RateLimitOptions, RateLimiter};
 
 use super::{Ids, QUOTA};
 use crate::load::{ClosedLoop, Operation};
-use crate::scenario::Contenders;
+use crate::scenario::{Contender, Contenders};
 
 pub(super) fn contenders(store: &RedisStore, tasks: usize, keys: usize) -> Result<Contenders> {
     let store = Arc::new(store.clone());
@@ -23,6 +23,29 @@ pub(super) fn contenders(store: &RedisStore, tasks: usize, keys: usize) -> Resul
         ClosedLoop::boxed("front, batch 1", one, ids().map(|ids| Front(alone.clone(), ids)).collect()),
         ClosedLoop::boxed("front", &[], ids().map(|ids| Front(front.clone(), ids)).collect()),
     ])
+}
+
+/// A limiter whose only unit of the hour is taken, and no front that knows it.
+pub(super) struct Denied(RateLimiter);
+
+impl Denied {
+    pub(super) async fn new(store: &RedisStore) -> Result<Self> {
+        let options = RateLimitOptions::default().prefix("denied");
+        let limiter = RateLimiter::new(Arc::new(store.clone()), Quota::per_hour(1), options)?;
+        ensure!(limiter.check("user").await?.is_allowed(), "denied at once");
+        Ok(Self(limiter))
+    }
+
+    pub(super) fn boxed(self) -> Box<dyn Contender> {
+        ClosedLoop::boxed("redis-ratelimit", &[("evalsha", 1)], vec![self])
+    }
+}
+
+impl Operation for Denied {
+    async fn run(&mut self) -> Result<()> {
+        ensure!(!self.0.check("user").await?.is_allowed(), "admitted");
+        Ok(())
+    }
 }
 
 struct Plain(RateLimiter, Ids);

@@ -32,6 +32,9 @@ end
 return {cost, left, tostring(-1), tostring(reset)}
 "#;
 
+/// In microseconds, which are ticks here.
+const HOUR: u64 = 3_600_000_000;
+
 /// Both scripts, known to the server.
 pub(super) struct Scripts {
     connection: MultiplexedConnection,
@@ -63,6 +66,25 @@ impl Scripts {
         ClosedLoop::boxed("redis_rate's commands", &[("evalsha", 1)], tasks)
     }
 
+    /// What asks for a key whose only unit of the hour is taken.
+    pub(super) async fn denied(&self) -> Result<Denied> {
+        let same = [HOUR, HOUR, 1, HOUR / 1000].map(|number| number.to_string());
+        let same = same.into_iter().chain([String::new()]).collect::<Vec<_>>();
+        let redis_rate = [1, 1, HOUR / 1_000_000, 1].map(|number| number.to_string());
+        let id = |name: &'static str| Ids::of_tasks(1, 1, move |_| name.to_owned());
+        let mut denied = Denied {
+            same: self.all(&self.check, &same, id("floor:{denied}")),
+            redis_rate: self.all(&self.redis_rate, &redis_rate, id("rate:denied")),
+        };
+        for bare in &mut denied.same {
+            bare.takes_all().await?;
+        }
+        for bare in &mut denied.redis_rate {
+            bare.takes_all().await?;
+        }
+        Ok(denied)
+    }
+
     fn all<R>(&self, sha1: &str, args: &[String], ids: impl Iterator<Item = Ids>) -> Vec<Bare<R>> {
         let of = |ids| Bare {
             connection: self.connection.clone(),
@@ -70,9 +92,26 @@ impl Scripts {
             sha1: sha1.to_owned(),
             args: args.to_vec(),
             ids,
+            admits: true,
             reply: PhantomData,
         };
         ids.map(of).collect()
+    }
+}
+
+/// Both scripts, which say no.
+pub(super) struct Denied {
+    same: Vec<Bare<i64>>,
+    redis_rate: Vec<Bare<(i64, i64, String, String)>>,
+}
+
+impl Denied {
+    pub(super) fn boxed(self) -> [Box<dyn Contender>; 2] {
+        let one = &[("evalsha", 1)];
+        [
+            ClosedLoop::boxed("redis-rs, same script", one, self.same),
+            ClosedLoop::boxed("redis_rate's commands", one, self.redis_rate),
+        ]
     }
 }
 
@@ -103,7 +142,18 @@ struct Bare<R> {
     sha1: String,
     args: Vec<String>,
     ids: Ids,
+    /// What is expected.
+    admits: bool,
     reply: PhantomData<fn() -> R>,
+}
+
+impl<R: FromRedisValue + Verdict + Send + 'static> Bare<R> {
+    /// Nothing is admitted from then on.
+    async fn takes_all(&mut self) -> Result<()> {
+        self.run().await?;
+        self.admits = false;
+        Ok(())
+    }
 }
 
 impl<R: FromRedisValue + Verdict + Send + 'static> Operation for Bare<R> {
@@ -111,7 +161,7 @@ impl<R: FromRedisValue + Verdict + Send + 'static> Operation for Bare<R> {
         let mut command = cmd("EVALSHA");
         command.arg(&self.sha1).arg(1).arg(self.ids.next()).arg(&self.args);
         let reply: R = timeout(self.deadline, command.query_async(&mut self.connection)).await??;
-        ensure!(reply.is_allowed(), "denied");
+        ensure!(reply.is_allowed() == self.admits, "denied, or not");
         Ok(())
     }
 }

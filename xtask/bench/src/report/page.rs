@@ -39,7 +39,7 @@ fn machine(machine: &Value) -> String {
     )
 }
 
-/// A bar for each scenario in which there are others: how fast we are, as a part of the best of them.
+/// A bar for each scenario in which there are others: how many times as good we are as the best of them.
 fn overview(run: &Run) -> String {
     let standings: Vec<_> = run.scenarios.iter().filter_map(Standing::of).collect();
     let count = |winner| standings.iter().filter(|standing| standing.winner() == winner).count();
@@ -51,22 +51,32 @@ fn overview(run: &Run) -> String {
     let plot = leads(&all.collect::<Vec<_>>());
     let (ours, theirs, tie) = (count(Winner::Ours), count(Winner::Peer), count(Winner::Tie));
     format!(
-        "<h2>To the best of the others</h2><p>Faster in {ours} scenarios, slower in {theirs}, within 5 % in {tie}. How \
-         many times as fast as the best of the others:</p><div class=\"plot\">{plot}</div>"
+        "<h2>To the best of the others</h2><p>Better in {ours} scenarios, worse in {theirs}, within 5 % in {tie}. How \
+         many times as good as the best of the others, by speed or by what the scenario is about:</p><div class=\"plot\">{plot}</div>"
     )
 }
 
 fn scenario(chapter: &Chapter<Row>) -> String {
     let Some(first) = chapter.rows.first() else { return String::new() };
     let plotted = chapter.rows.iter().filter_map(|row| {
-        let span = row.ratio?;
-        let label = format!("{} ({}..{})", precise(span.median), precise(span.min), precise(span.max));
+        let (span, label) = match row.judged() {
+            Some((_, figure)) => (Span { median: figure, min: figure, max: figure }, number(figure)),
+            None => {
+                let span = row.ratio?;
+                (span, format!("{} ({}..{})", precise(span.median), precise(span.min), precise(span.max)))
+            }
+        };
         Some(Bar { name: row.contender.clone(), role: row.role, span, label })
     });
-    let plot = bars(&plotted.collect::<Vec<_>>(), Some(1.0));
+    let line = first.less_of.is_none().then_some(1.0);
+    let plot = bars(&plotted.collect::<Vec<_>>(), line);
+    let measure = first
+        .less_of
+        .as_ref()
+        .map_or_else(String::new, |name| format!(" Bars: {}, the less the better.", escaped(name)));
     let name = escaped(&first.scenario);
     format!(
-        "<h2 id=\"{name}\">{name}</h2><p>{}</p><div class=\"plot\">{plot}</div><details><summary>all figures</summary>\
+        "<h2 id=\"{name}\">{name}</h2><p>{}.{measure}</p><div class=\"plot\">{plot}</div><details><summary>all figures</summary>\
          <p class=\"machine\">{} rounds of {} s; {}; {}</p>{}</details>",
         escaped(&first.about),
         first.rounds,

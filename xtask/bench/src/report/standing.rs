@@ -2,7 +2,7 @@
 
 use super::{Chapter, Row, Run};
 use crate::role::Role;
-use crate::table::{aligned, precise};
+use crate::table::{aligned, number, precise};
 
 /// Closer than this is no win.
 const TIE: f64 = 0.05;
@@ -28,15 +28,17 @@ impl<'a> Standing<'a> {
     pub(super) fn of(chapter: &'a Chapter<Row>) -> Option<Self> {
         let best = |role| {
             let rows = chapter.rows.iter().filter(move |row| row.role == role && row.ratio.is_some());
-            rows.max_by(|one, other| speed(one).total_cmp(&speed(other)))
+            rows.max_by(|one, other| one.merit().total_cmp(&other.merit()))
         };
         let floor = chapter.rows.first()?;
         Some(Self { scenario: &floor.scenario, floor, ours: best(Role::Ours), peer: best(Role::Peer) })
     }
 
-    /// How fast we are, as a part of the best of the others.
+    /// How many times as good we are as the best of the others.
     pub(super) fn lead(&self) -> Option<f64> {
-        Some(speed(self.ours?) / speed(self.peer?))
+        let (ours, theirs) = (self.ours?.merit(), self.peer?.merit());
+        // Both have nothing of what is better not had.
+        Some(if ours == theirs { 1.0 } else { ours / theirs })
     }
 
     pub(super) fn winner(&self) -> Winner {
@@ -47,10 +49,6 @@ impl<'a> Standing<'a> {
             Some(_) => Winner::Tie,
         }
     }
-}
-
-fn speed(row: &Row) -> f64 {
-    row.ratio.map_or(0.0, |ratio| ratio.median)
 }
 
 impl Winner {
@@ -66,13 +64,15 @@ impl Winner {
 
 /// One line for each scenario and timing.
 pub(super) fn markdown(run: &Run) -> String {
-    let head = ["scenario", "the first row", "ours", "to the first row", "best other", "to the first row", "faster"];
+    let head = ["scenario", "the first row", "ours", "to the first row", "best other", "to the first row", "better"];
     let mut lines = vec![head.map(str::to_owned).to_vec()];
     for standing in run.scenarios.iter().filter_map(Standing::of) {
-        let ratio = |row: &Row| {
-            row.ratio.map_or_else(String::new, |ratio| {
+        let ratio = |row: &Row| match (row.judged(), row.ratio) {
+            (Some((name, figure)), _) => format!("{} {name}", number(figure)),
+            (None, Some(ratio)) => {
                 format!("{} ({}..{})", precise(ratio.median), precise(ratio.min), precise(ratio.max))
-            })
+            }
+            (None, None) => String::new(),
         };
         let name = |row: Option<&Row>| row.map_or_else(String::new, |row| row.contender.clone());
         let told = |row: Option<&Row>| row.map(ratio).unwrap_or_default();
@@ -98,7 +98,7 @@ pub(super) fn markdown(run: &Run) -> String {
     text
 }
 
-/// Who wins in either run, and whether that is the same; a tie in one is no contradiction.
+/// Who is better in either run, and whether that is the same; a tie in one is no contradiction.
 pub(super) fn compare(one: &Run, other: &Run) -> (String, bool) {
     let mut lines = vec![["scenario", "one", "other", ""].map(str::to_owned).to_vec()];
     let mut agree = true;
