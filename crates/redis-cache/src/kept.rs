@@ -1,7 +1,7 @@
 use crate::{
     cache::Inner,
     found::{Found, Freshness, Stamp},
-    near::Epoch,
+    near::{Epoch, Hit},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -14,19 +14,25 @@ pub(crate) struct Kept {
 }
 
 impl<V> Inner<V> {
-    /// What this process knows of a key, and what is to be done with it. No round trip.
+    /// What this process keeps of a key. No round trip.
     #[inline]
-    pub(crate) fn kept(&self, id: &str) -> Option<(Found<V>, Freshness)> {
+    pub(crate) fn at_hand(&self, id: &str) -> Option<Hit<V, Kept>> {
         if let Some(hot) = &self.hot {
             hot.read(id);
         }
         let hit = self.near.as_ref()?.get(id)?;
-        let (times, options) = (hit.meta.stamp.times, &self.remote.options);
-        let left = hit.meta.fresh_until.saturating_duration_since(hit.now);
-        let left = left.as_millis() as u64;
+        self.remote.counters.near_hits.count();
+        Some(hit)
+    }
+
+    /// The same with what is to be done with it.
+    pub(crate) fn kept(&self, id: &str) -> Option<(Found<V>, Freshness)> {
+        let Hit { value, meta: Kept { stamp, fresh_until }, now } = self.at_hand(id)?;
+        let (times, options) = (stamp.times, &self.remote.options);
+        let left = fresh_until.saturating_duration_since(now).as_millis() as u64;
         let ahead = times.may_be_ahead(options, left) && times.is_ahead(options, left, rand::random());
         let freshness = if ahead { Freshness::Refresh } else { Freshness::Fresh };
-        Some((Found { value: hit.value, stamp: hit.meta.stamp, tags: Default::default() }, freshness))
+        Some((Found { value, stamp, tags: Default::default() }, freshness))
     }
 
     /// To be taken before the store is asked for what is to be kept.

@@ -77,8 +77,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
         };
         self.listens();
         for at in 0..keys.len() {
-            if let Some((found, _)) = self.kept(keys[at]) {
-                self.remote.counters.near_hits.count();
+            if let Some(found) = self.at_hand(keys[at]) {
                 known[at] = Some(found.value);
             } else {
                 join(&mut leads, &mut rides, at);

@@ -15,9 +15,8 @@ impl<V: Send + Sync + 'static> Cache<V> {
     /// A value that does not decode, or that is too old to be served but for a failing load, is a miss.
     pub async fn get(&self, key: &str) -> Result<Lookup<V>, CacheError> {
         let remote = &self.inner.remote;
-        if let Some((found, _)) = self.inner.kept(key) {
-            remote.counters.near_hits.count();
-            return Ok(found.value.map_or(Lookup::Null, Lookup::Hit));
+        if let Some(hit) = self.inner.at_hand(key) {
+            return Ok(hit.value.map_or(Lookup::Null, Lookup::Hit));
         }
         let id = remote.keys.key(key, "")?;
         self.inner.listens();
@@ -73,7 +72,6 @@ impl<V: Send + Sync + 'static> Inner<V> {
         loader: impl FnOnce() -> Loading<V>,
     ) -> Outcome<V> {
         if let Some((found, freshness)) = self.kept(key) {
-            self.remote.counters.near_hits.count();
             let value = found.value.clone();
             if freshness != Freshness::Fresh {
                 self.refresh(key, found, tags.to_vec(), loader)?;

@@ -38,6 +38,9 @@ pub(crate) enum Looked<V> {
     Miss(Bytes),
 }
 
+/// What an entry says by itself, or what it says of a value in parts.
+type Read<V> = std::result::Result<Looked<V>, Box<Split>>;
+
 /// What is known of a value in parts before they are read.
 struct Split {
     header: Header,
@@ -56,9 +59,11 @@ impl<V> Looked<V> {
 impl<V> Remote<V> {
     /// What the store knows of a key, by its full name. One round trip; more for an entry with tags or in parts.
     pub(crate) async fn look(&self, key: &str) -> Result<Looked<V>> {
-        match self.ask(self.store.get(key)).await? {
-            None => Ok(Looked::Miss(Bytes::new())),
-            Some(bytes) => self.open(key, bytes).await,
+        let Some(bytes) = self.ask(self.store.get(key)).await? else { return Ok(Looked::Miss(Bytes::new())) };
+        match self.read(bytes) {
+            Ok(looked) if !looked.is_tagged() => Ok(looked),
+            // Boxed, as everything that is rare: what every read carries along, it pays for.
+            read => Box::pin(self.complete(key, read)).await,
         }
     }
 
@@ -89,20 +94,24 @@ impl<V> Remote<V> {
 
     /// What these bytes say of a key: a miss if they do not decode, or a tag was invalidated. No round trip, but for tags and parts.
     pub(crate) async fn open(&self, key: &str, bytes: Bytes) -> Result<Looked<V>> {
-        let looked = match self.read(bytes) {
+        self.complete(key, self.read(bytes)).await
+    }
+
+    /// With what is not in the entry.
+    async fn complete(&self, key: &str, read: Read<V>) -> Result<Looked<V>> {
+        let looked = match read {
             Ok(looked) => looked,
-            // Boxed, as everything that is rare: what every read carries along, it pays for.
-            Err(split) => Box::pin(self.gather(key, split)).await?,
+            Err(split) => self.gather(key, split).await?,
         };
         if looked.is_tagged() {
-            let checked = Box::pin(self.check(vec![looked])).await?.pop();
+            let checked = self.check(vec![looked]).await?.pop();
             return Ok(checked.unwrap_or(Looked::Miss(Bytes::new())));
         }
         Ok(looked)
     }
 
     /// What these bytes say by themselves; what is known so far of a value in parts.
-    fn read(&self, bytes: Bytes) -> std::result::Result<Looked<V>, Box<Split>> {
+    fn read(&self, bytes: Bytes) -> Read<V> {
         let (size, mark) = (bytes.len(), bytes.first_chunk().copied());
         match (Entry::decode(bytes), mark) {
             (Ok(Entry { header, tags, body: Body::Parts(side, manifest) }), Some(mark)) => {

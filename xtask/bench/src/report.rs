@@ -112,7 +112,8 @@ impl Report {
         let run = Run::of(&self.lines)?;
         fs::write(self.folder.join("report.html"), page::html(&run))?;
         fs::write(self.folder.join("report.md"), standing::markdown(&run))?;
-        Ok(format!("{}/report.html, report.md and {LINES}", self.folder.display()))
+        fs::write(self.folder.join("overview.svg"), page::picture(&run))?;
+        Ok(format!("{}/report.html, report.md, overview.svg and {LINES}", self.folder.display()))
     }
 }
 

@@ -39,21 +39,34 @@ fn machine(machine: &Value) -> String {
     )
 }
 
-/// A bar for each scenario in which there are others: how many times as good we are as the best of them.
 fn overview(run: &Run) -> String {
     let standings: Vec<_> = run.scenarios.iter().filter_map(Standing::of).collect();
     let count = |winner| standings.iter().filter(|standing| standing.winner() == winner).count();
+    let (ours, theirs, tie) = (count(Winner::Ours), count(Winner::Peer), count(Winner::Tie));
+    format!(
+        "<h2>To the best of the others</h2><p>Better in {ours} scenarios, worse in {theirs}, within 5 % in {tie}. How \
+         many times as good as the best of the others, by speed or by what the scenario is about:</p><div class=\"plot\">{}</div>",
+        plot(&standings)
+    )
+}
+
+/// A bar for each scenario in which there are others: how many times as good we are as the best of them.
+fn plot(standings: &[Standing<'_>]) -> String {
     let all = standings.iter().filter_map(|standing| {
         let name = format!("{} / {}", standing.scenario, standing.peer?.contender);
         let role = if standing.winner() == Winner::Peer { Role::Peer } else { Role::Ours };
         Some(Lead { name, role, times: standing.lead()? })
     });
-    let plot = leads(&all.collect::<Vec<_>>());
-    let (ours, theirs, tie) = (count(Winner::Ours), count(Winner::Peer), count(Winner::Tie));
-    format!(
-        "<h2>To the best of the others</h2><p>Better in {ours} scenarios, worse in {theirs}, within 5 % in {tie}. How \
-         many times as good as the best of the others, by speed or by what the scenario is about:</p><div class=\"plot\">{plot}</div>"
-    )
+    leads(&all.collect::<Vec<_>>())
+}
+
+/// The same as a picture by itself.
+pub(super) fn picture(run: &Run) -> String {
+    let standings: Vec<_> = run.scenarios.iter().filter_map(Standing::of).collect();
+    let style = format!("<style>{} svg {{ font: 12px system-ui, sans-serif; }}</style>", include_str!("page.css"));
+    let plot = plot(&standings);
+    let (head, body) = plot.split_once('>').unwrap_or_default();
+    format!("{head} xmlns=\"http://www.w3.org/2000/svg\">{style}{body}\n")
 }
 
 fn scenario(chapter: &Chapter<Row>) -> String {

@@ -97,12 +97,8 @@ pub(super) fn leads(leads: &[Lead]) -> String {
             r#"<rect class="{class}" x="{from:.1}" y="{top}" width="{width:.1}" height="{}" rx="2"/>"#,
             ROW - 8.0
         ));
-        svg.push_str(&format!(
-            r#"<text class="value" x="{:.1}" y="{:.1}">{:.2}</text>"#,
-            to + 6.0,
-            top + 12.0,
-            lead.times
-        ));
+        let times = if lead.times.is_finite() { format!("{:.2}", lead.times) } else { "∞".to_owned() };
+        svg.push_str(&format!(r#"<text class="value" x="{:.1}" y="{:.1}">{times}</text>"#, to + 6.0, top + 12.0));
     }
     svg.push_str(&format!(r#"<path class="line" d="M{:.1} 18V{height}"/></svg>"#, x(0.0)));
     svg
