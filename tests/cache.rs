@@ -18,6 +18,7 @@ mod golden;
 mod history;
 mod hot;
 mod many;
+mod mutants;
 mod near;
 #[cfg(feature = "obs")]
 mod observed;

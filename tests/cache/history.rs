@@ -23,7 +23,7 @@ on_every_backend!(
 
 /// How a writer tells the cache.
 #[derive(Clone, Copy, Debug)]
-enum Way {
+pub(super) enum Way {
     Invalidate,
     Update,
     Through,
@@ -38,7 +38,7 @@ struct Row {
 }
 
 #[derive(Debug)]
-struct World {
+pub(super) struct World {
     rows: Vec<Row>,
     ends: Instant,
     reads: AtomicU64,
@@ -46,7 +46,7 @@ struct World {
     loads: AtomicU64,
 }
 
-const KEYS: usize = 3;
+pub(super) const KEYS: usize = 3;
 
 impl World {
     fn new(time: Duration) -> Arc<Self> {
@@ -151,7 +151,7 @@ impl World {
 }
 
 /// Lets four caches loose on the same keys.
-async fn history(caches: Vec<Cache<u64>>, ways: [Way; KEYS], many: bool, time: Duration) -> Arc<World> {
+pub(super) async fn history(caches: Vec<Cache<u64>>, ways: [Way; KEYS], many: bool, time: Duration) -> Arc<World> {
     let (world, mut tasks) = (World::new(time), JoinSet::new());
     for cache in &caches {
         for _ in 0..4 {
@@ -175,7 +175,7 @@ fn caches(backend: &Backend) -> Vec<Cache<u64>> {
     (0..4).map(|_| Cache::new(backend.store.clone(), options.clone()).unwrap()).collect()
 }
 
-const TIME: Duration = Duration::from_millis(800);
+pub(super) const TIME: Duration = Duration::from_millis(800);
 
 async fn is_clean(backend: &Backend) {
     for key in 0..KEYS {

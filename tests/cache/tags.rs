@@ -44,7 +44,19 @@ async fn a_tag_forgets_what_has_it_and_nothing_else(backend: &Backend) {
         ready(Ok::<_, io::Error>(keys.into_iter().map(|key| (key, "many".to_owned())).collect::<HashMap<_, _>>()))
     };
     let values = ours.get_many_or_load(&["both", "none", "round"], loader).await.unwrap();
-    assert_eq!(values.into_iter().map(|value| (*value.unwrap()).clone()).collect::<Vec<_>>(), ["many", "old", "many"]);
+    let read = |values: Vec<Option<Arc<String>>>| {
+        values.into_iter().map(|value| (*value.unwrap()).clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(read(values), ["many", "old", "many"]);
+
+    // And gives what it loads its tags.
+    let all = ["first", "second"];
+    assert_eq!(read(ours.tagged(&["batch"]).unwrap().get_many_or_load(&all, loader).await.unwrap()), ["many", "many"]);
+    assert_eq!(theirs.get("first").await.unwrap(), Lookup::Hit(Arc::new("many".to_owned())));
+    theirs.invalidate_tag("batch").await.unwrap();
+    for key in all {
+        assert_eq!(ours.get(key).await.unwrap(), Lookup::Miss, "{key}");
+    }
 }
 
 async fn slow(cache: &Cache<String>, gate: &Arc<Notify>) -> tokio::task::JoinHandle<String> {

@@ -1,6 +1,7 @@
 use crate::{CacheError, cache::Inner, load::Loading};
 use std::{
     collections::HashMap,
+    error::Error as StdError,
     mem,
     pin::Pin,
     sync::{
@@ -13,6 +14,19 @@ use tokio::{sync::oneshot, time::timeout};
 /// What loads many keys at once: those that are there, by key.
 pub(crate) type LoadMany<V> =
     dyn Fn(Vec<String>) -> Pin<Box<dyn Future<Output = Result<HashMap<String, V>, CacheError>> + Send>> + Send + Sync;
+
+/// A caller's loader of many keys.
+pub(crate) fn load_many<V, F, Fut, E>(loader: F) -> Arc<LoadMany<V>>
+where
+    F: Fn(Vec<String>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<HashMap<String, V>, E>> + Send + 'static,
+    E: Into<Box<dyn StdError + Send + Sync>>,
+{
+    Arc::new(move |keys| {
+        let loading = loader(keys);
+        Box::pin(async { loading.await.map_err(CacheError::of_loader) })
+    })
+}
 
 /// The loads of one call that are left to it, gathered until it is known which those are, for one call of the loader.
 pub(crate) struct Batch<V: Send + Sync + 'static> {

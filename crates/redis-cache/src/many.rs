@@ -1,6 +1,6 @@
 use crate::{
     Cache, CacheError,
-    batch::{Batch, LoadMany},
+    batch::{Batch, LoadMany, load_many},
     cache::Inner,
     flight::{Lead, Place, Ride, Ticket},
     found::{Found, Freshness},
@@ -30,11 +30,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
         Fut: Future<Output = Result<HashMap<String, V>, E>> + Send + 'static,
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
-        let loader: Arc<LoadMany<V>> = Arc::new(move |keys| {
-            let loading = loader(keys);
-            Box::pin(async { loading.await.map_err(CacheError::of_loader) })
-        });
-        self.inner.read_many(keys, &loader).await
+        self.inner.read_many(keys, self.inner.all().as_slice(), &load_many(loader)).await
     }
 
     /// Loads what is going to be asked for, before it is: so many keys at a time as the loader likes, one batch after the other.
@@ -60,9 +56,10 @@ impl<V: Send + Sync + 'static> Cache<V> {
 }
 
 impl<V: Send + Sync + 'static> Inner<V> {
-    async fn read_many(
+    pub(crate) async fn read_many(
         self: &Arc<Self>,
         keys: &[&str],
+        tags: &[String],
         loader: &Arc<LoadMany<V>>,
     ) -> Result<Vec<Option<Arc<V>>>, CacheError> {
         let ids = keys.iter().map(|key| self.remote.keys.key(key, "")).collect::<Result<Vec<_>, _>>()?;
@@ -85,7 +82,8 @@ impl<V: Send + Sync + 'static> Inner<V> {
         }
         loop {
             if !leads.is_empty() {
-                self.lead_many(keys, &ids, std::mem::take(&mut leads), loader, &mut known).await?;
+                let leads = std::mem::take(&mut leads);
+                self.lead_many((keys, &ids), leads, tags, loader, &mut known).await?;
             }
             let Some((at, ride)) = rides.pop() else { break };
             let waits = self.remote.counters.waiting.enter();
@@ -123,9 +121,9 @@ impl<V: Send + Sync + 'static> Inner<V> {
     /// Looks for many keys at once, and loads what is missing.
     async fn lead_many(
         self: &Arc<Self>,
-        keys: &[&str],
-        ids: &[String],
+        (keys, ids): (&[&str], &[String]),
         leads: Vec<(usize, Lead<V>)>,
+        tags: &[String],
         loader: &Arc<LoadMany<V>>,
         known: &mut Known<V>,
     ) -> Result<(), CacheError> {
@@ -159,7 +157,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
                     known[at] = Some(found.value.clone());
                     if freshness != Freshness::Fresh {
                         let alone = Batch::of(self.clone(), loader.clone(), 1).berth(keys[at]);
-                        self.refresh(keys[at], found, self.all().into_iter().collect(), || alone.loading())?;
+                        self.refresh(keys[at], found, tags.to_vec(), || alone.loading())?;
                     }
                 }
                 Looked::Miss(mark) if mark.is_empty() && !is_away && !self.may_exist(keys[at]).await => {
@@ -182,7 +180,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
                 mark,
                 fallback,
                 is_away,
-                tags: self.all().into_iter().collect(),
+                tags: tags.to_vec(),
                 berth: Some(berth.clone()),
                 loading: berth.loading(),
             };

@@ -1,6 +1,6 @@
-use crate::{Cache, CacheError, load::Loading, tags::Tags};
+use crate::{Cache, CacheError, batch::load_many, load::Loading, tags::Tags};
 use kv_core::Error;
-use std::{error::Error as StdError, sync::Arc};
+use std::{collections::HashMap, error::Error as StdError, sync::Arc};
 
 /// A cache whose entries get tags; see [`Cache::tagged`].
 #[derive(Clone, Debug)]
@@ -73,5 +73,14 @@ impl<V: Send + Sync + 'static> Tagged<V> {
             Box::pin(async { loading.await.map_err(CacheError::of_loader) })
         };
         self.cache.inner.read(key, &self.tags, loader).await
+    }
+    /// As [`Cache::get_many_or_load`], with the tags for all that the loader brings.
+    pub async fn get_many_or_load<F, Fut, E>(&self, keys: &[&str], loader: F) -> Result<Vec<Option<Arc<V>>>, CacheError>
+    where
+        F: Fn(Vec<String>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<HashMap<String, V>, E>> + Send + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        self.cache.inner.read_many(keys, &self.tags, &load_many(loader)).await
     }
 }

@@ -87,7 +87,7 @@ fn reading(url: String, tasks: usize) -> BoxFuture<'static, Result<Contenders>> 
         Ok(vec![
             Spinning::reads("quick_cache: no deadline, no invalidation", &bare, &names, tasks, true),
             Spinning::reads("quick_cache with a deadline", &ending, &names, tasks, true),
-            Spinning::reads("near store", &near, &names, tasks, true),
+            Spinning::reads("the near store alone", &near, &names, tasks, true),
             Spinning::reads("get", &told, &names, tasks, true),
             Spinning::reads("get, tracked", &tracked, &names, tasks, true),
             Spinning::reads("moka", &moka, &names, tasks, true),

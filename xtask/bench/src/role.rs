@@ -41,7 +41,7 @@ const PEERS: [&str; 24] = [
 ];
 
 /// And those of what is measured to know how far it is to go.
-const FLOORS: [&str; 10] = [
+const FLOORS: [&str; 11] = [
     "GET",
     "a copy",
     "a map",
@@ -50,6 +50,7 @@ const FLOORS: [&str; 10] = [
     "one server",
     "quick_cache",
     "redis-rs, same",
+    "the near store alone",
     "tokio Mutex",
     "zlib-rs",
 ];
