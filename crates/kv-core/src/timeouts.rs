@@ -1,6 +1,7 @@
 use std::{
     fmt,
     future::poll_fn,
+    mem,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -83,16 +84,21 @@ struct Seat<'a> {
 impl Seat<'_> {
     fn is_late(&mut self, context: &Context<'_>) -> bool {
         let mut waiting = self.shared.lock();
-        match self.number.map(|number| &mut waiting.seats[number]) {
-            None => self.number = Some(waiting.seat(self.by, context.waker().clone())),
+        // What a waker drops may wait here, too.
+        let replaced = match self.number.map(|number| &mut waiting.seats[number]) {
+            None => {
+                self.number = Some(waiting.seat(self.by, context.waker().clone()));
+                None
+            }
             Some(None) => return true,
-            Some(Some((_, waker))) => waker.clone_from(context.waker()),
-        }
-        if !waiting.watched
-            && let Ok(runtime) = Handle::try_current()
-        {
-            waiting.watched = true;
-            drop(waiting);
+            Some(Some((_, waker))) if waker.will_wake(context.waker()) => None,
+            Some(Some((_, waker))) => Some(mem::replace(waker, context.waker().clone())),
+        };
+        let runtime = if waiting.watched { None } else { Handle::try_current().ok() };
+        waiting.watched |= runtime.is_some();
+        drop(waiting);
+        drop(replaced);
+        if let Some(runtime) = runtime {
             runtime.spawn(Watch { shared: self.shared.clone(), over: false }.look());
         }
         false
@@ -159,12 +165,15 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // A runtime without timers has no use for another task.
-        if self.over || thread::panicking() {
+        if self.over {
             return;
         }
         let mut waiting = self.shared.lock();
         waiting.watched = false;
+        // In a runtime without timers the next one would panic, too.
+        if thread::panicking() {
+            return;
+        }
         let wakers: Vec<_> = waiting.seats.iter().flatten().map(|(_, waker)| waker.clone()).collect();
         drop(waiting);
         wakers.into_iter().for_each(Waker::wake);
@@ -236,6 +245,27 @@ mod tests {
         sleep(GRAIN * 2).await;
         let waiting = timeouts.shared.lock();
         assert!(!waiting.watched && waiting.seats.capacity() == 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_moves_to_another_task_is_woken_there() {
+        let timeouts = Timeouts::new(GRAIN);
+        let by = Instant::now() + GRAIN * 3;
+        let mut waits = Box::pin({
+            let timeouts = timeouts.clone();
+            async move { timeouts.within(by, pending::<()>()).await }
+        });
+        assert!(polled_once(&mut waits).await.is_none());
+        assert_eq!(tokio::spawn(waits).await.unwrap(), None);
+    }
+
+    /// Polls once.
+    async fn polled_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+        poll_fn(|context| match std::pin::Pin::new(&mut *future).poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
     }
 
     #[test]

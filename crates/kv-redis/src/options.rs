@@ -11,7 +11,7 @@ use tokio::time::Instant;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RedisOptions {
-    /// The longest a call takes, with all its queues, reconnects and redirections, to a sixteenth. Default: 1 s.
+    /// The longest a call takes, with all its queues, reconnects and redirections; late by a sixteenth at most. Default: 1 s.
     pub deadline: Duration,
     /// The longest an attempt to connect takes. Default: 1 s.
     pub connect_timeout: Duration,
