@@ -1,10 +1,5 @@
-use crate::backend::Backend;
-use async_trait::async_trait;
-use bytes::Bytes;
-use kv_core::{
-    BlockingStore, Capabilities, Error, ErrorKind, KvStore, MemoryStore, PubSub, Replication, Result, ScanStore,
-    ScriptStore, SetOptions, Tracking, Ttl,
-};
+use crate::{backend::Backend, scripted::Scripted};
+use kv_core::{Error, ErrorKind, KvStore, MemoryStore, Result, SetOptions};
 use kv_redis::{RedisOptions, RedisStore};
 use redis_cache::{Cache, CacheOptions, HotKeyOptions, NearOptions};
 use redis_compress::{CompressOptions, Compressor};
@@ -131,68 +126,9 @@ async fn every_way_to_connect_reaches_the_server() {
     assert_eq!(seen, ["3", "3", "2", "3"], "the third is in a database of its own");
 }
 
-/// A store with strings and nothing else.
-#[derive(Debug)]
-struct Plain(MemoryStore);
-
-#[async_trait]
-impl KvStore for Plain {
-    async fn get(&self, key: &str) -> Result<Option<Bytes>> {
-        self.0.get(key).await
-    }
-    async fn set(&self, key: &str, value: &[u8], options: SetOptions) -> Result<bool> {
-        self.0.set(key, value, options).await
-    }
-    async fn get_range(&self, key: &str, offset: usize, len: usize) -> Result<Bytes> {
-        self.0.get_range(key, offset, len).await
-    }
-    async fn delete(&self, keys: &[&str]) -> Result<u64> {
-        self.0.delete(keys).await
-    }
-    async fn exists(&self, key: &str) -> Result<bool> {
-        self.0.exists(key).await
-    }
-    async fn ttl(&self, key: &str) -> Result<Ttl> {
-        self.0.ttl(key).await
-    }
-    async fn expire(&self, key: &str, ttl: Duration) -> Result<bool> {
-        self.0.expire(key, ttl).await
-    }
-    async fn incr_by(&self, key: &str, delta: i64) -> Result<i64> {
-        self.0.incr_by(key, delta).await
-    }
-    async fn mget(&self, keys: &[&str]) -> Result<Vec<Option<Bytes>>> {
-        self.0.mget(keys).await
-    }
-    async fn mset(&self, entries: &[(&str, &[u8])], ttl: Option<Duration>) -> Result<()> {
-        self.0.mset(entries, ttl).await
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
-    }
-    fn scripts(&self) -> Option<&dyn ScriptStore> {
-        None
-    }
-    fn pubsub(&self) -> Option<&dyn PubSub> {
-        None
-    }
-    fn scan(&self) -> Option<&dyn ScanStore> {
-        None
-    }
-    fn replication(&self) -> Option<&dyn Replication> {
-        None
-    }
-    fn blocking(&self) -> Option<&dyn BlockingStore> {
-        None
-    }
-    fn tracking(&self) -> Option<&dyn Tracking> {
-        None
-    }
-}
-
 #[tokio::test]
 async fn a_store_without_scripts_is_refused_at_construction() {
-    let plain: Arc<dyn KvStore> = Arc::new(Plain(MemoryStore::new()));
+    let plain = Scripted::by(Arc::new(MemoryStore::new()), None::<MemoryStore>);
     let refusals: [Error; 3] = [
         LockManager::new(plain.clone(), LockOptions::default()).unwrap_err(),
         RateLimiter::new(plain.clone(), Quota::per_second(1), RateLimitOptions::default()).unwrap_err(),

@@ -105,6 +105,20 @@ async fn a_check_is_one_script_and_a_denial_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_bucket_takes_no_more_than_130_bytes() {
+    let backend = Backend::redis("").await;
+    let limiter = RateLimiter::new(backend.store.clone(), Quota::per_second(10), RateLimitOptions::default()).unwrap();
+    limiter.check("198.51.10.7").await.unwrap();
+    let server = backend.server.as_ref().unwrap();
+    let Reply::Array(keys) = server.call(&["KEYS", "*"]).unwrap() else { panic!("no keys") };
+    let key = keys[0].text().unwrap();
+    assert_eq!((keys.len(), key.len()), (1, 23));
+    // With its key, its end, and its place in both tables.
+    let Reply::Integer(bytes) = server.call(&["MEMORY", "USAGE", key]).unwrap() else { panic!("no size") };
+    assert!(bytes <= 130, "{bytes}");
+}
+
+#[tokio::test]
 async fn a_window_is_one_script_and_a_denial_writes_nothing() {
     let backend = Backend::redis("").await;
     for algorithm in

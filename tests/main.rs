@@ -34,6 +34,7 @@ mod ratelimit;
 mod reserve;
 mod room;
 mod script;
+mod scripted;
 mod sentinel;
 mod store;
 mod stress;

@@ -1,12 +1,9 @@
 //! The checker of histories itself: it finds each store in which a script breaks its promise, and none in which all keep theirs.
 
 use super::history::{KEYS, TIME, Way, history};
+use crate::scripted::Scripted;
 use async_trait::async_trait;
-use bytes::Bytes;
-use kv_core::{
-    Arg, BlockingStore, Capabilities, KvStore, MemoryStore, PubSub, Replication, Reply, Result, ScanStore, Script,
-    ScriptCall, ScriptStore, SetOptions, Tracking, Ttl,
-};
+use kv_core::{Arg, KvStore, MemoryStore, Reply, Result, Script, ScriptCall, ScriptStore, SetOptions};
 use redis_cache::{Cache, CacheOptions};
 use std::{sync::Arc, time::Duration};
 
@@ -68,64 +65,10 @@ impl ScriptStore for Mutant {
     }
 }
 
-#[async_trait]
-impl KvStore for Mutant {
-    async fn get(&self, key: &str) -> Result<Option<Bytes>> {
-        self.store.get(key).await
-    }
-    async fn get_range(&self, key: &str, offset: usize, len: usize) -> Result<Bytes> {
-        self.store.get_range(key, offset, len).await
-    }
-    async fn set(&self, key: &str, value: &[u8], options: SetOptions) -> Result<bool> {
-        self.store.set(key, value, options).await
-    }
-    async fn delete(&self, keys: &[&str]) -> Result<u64> {
-        self.store.delete(keys).await
-    }
-    async fn exists(&self, key: &str) -> Result<bool> {
-        self.store.exists(key).await
-    }
-    async fn ttl(&self, key: &str) -> Result<Ttl> {
-        self.store.ttl(key).await
-    }
-    async fn expire(&self, key: &str, ttl: Duration) -> Result<bool> {
-        self.store.expire(key, ttl).await
-    }
-    async fn incr_by(&self, key: &str, delta: i64) -> Result<i64> {
-        self.store.incr_by(key, delta).await
-    }
-    async fn mget(&self, keys: &[&str]) -> Result<Vec<Option<Bytes>>> {
-        self.store.mget(keys).await
-    }
-    async fn mset(&self, entries: &[(&str, &[u8])], ttl: Option<Duration>) -> Result<()> {
-        self.store.mset(entries, ttl).await
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.store.capabilities()
-    }
-    fn scripts(&self) -> Option<&dyn ScriptStore> {
-        Some(self)
-    }
-    fn pubsub(&self) -> Option<&dyn PubSub> {
-        self.store.pubsub()
-    }
-    fn scan(&self) -> Option<&dyn ScanStore> {
-        None
-    }
-    fn blocking(&self) -> Option<&dyn BlockingStore> {
-        None
-    }
-    fn replication(&self) -> Option<&dyn Replication> {
-        None
-    }
-    fn tracking(&self) -> Option<&dyn Tracking> {
-        None
-    }
-}
-
 /// Whether a history on such a store shows what was invalidated.
 async fn is_found_out(mutation: Mutation, way: Way) -> bool {
-    let store = Arc::new(Mutant { store: MemoryStore::new(), mutation });
+    let store = MemoryStore::new();
+    let store = Scripted::by(Arc::new(store.clone()), Some(Mutant { store, mutation }));
     let caches: Vec<_> = (0..4).map(|_| Cache::<u64>::new(store.clone(), CacheOptions::default()).unwrap()).collect();
     // Its last panic is the verdict.
     tokio::spawn(history(caches, [way; KEYS], false, TIME)).await.is_err()

@@ -203,7 +203,7 @@ async fn run(
         let quota = Quota::per(terms.limit, Duration::from_micros(case.period)).burst(terms.burst).algorithm(algorithm);
         // One that takes more than a lifetime to refill, or whose ticks are rounded.
         let exact = algorithm != Algorithm::Gcra || terms.burst.saturating_mul(case.period) < 1 << 52;
-        RateLimiter::new(Arc::new(store.clone()), quota, RateLimitOptions::default()).ok().filter(|_| exact)
+        RateLimiter::new(store.store(), quota, RateLimitOptions::default()).ok().filter(|_| exact)
     };
     let [Some(first), Some(second)] = case.terms.map(limiter) else {
         return Err(TestCaseError::reject("not counted, or not exactly"));

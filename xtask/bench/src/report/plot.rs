@@ -70,7 +70,7 @@ pub(super) struct Lead {
 }
 
 /// Room for the names of two contenders.
-const NAMES: f64 = 400.0;
+const NAMES: f64 = 430.0;
 
 /// Bars to either side of one, each step of the same width twice as far.
 pub(super) fn leads(leads: &[Lead]) -> String {
